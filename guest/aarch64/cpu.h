@@ -1,0 +1,57 @@
+// The AArch64 guest's register file as translated code sees it: every guest register is a slot at a fixed
+// offset, and an operand of a stencil is such an offset. Arm ARM (DDI 0487) B1.2.
+// Freestanding: included by semantic functions for either host.
+#pragma once
+#include "guest/types.h"
+
+namespace ferry::aarch64 {
+
+struct alignas(16) Vector {
+  u64 d[2];  // d[0] holds bits 63:0
+};
+
+// One entry of the per-thread cache from guest branch targets to host code.
+struct JumpCacheEntry {
+  u64 pc;
+  const void* code;
+};
+
+// A predicted return: the guest address a call will come back to and the host code that goes on there.
+struct ReturnEntry {
+  u64 pc;
+  const void* code;
+};
+
+inline constexpr u32 jump_cache_size = 2048;  // entries; a power of two
+inline constexpr u32 return_stack_size = 32;  // entries; a power of two
+
+struct alignas(64) Cpu {
+  u64 x[31];          // X0..X30
+  u64 sp;             // register 31 where the encoding means SP: x + 31
+  u64 zero;           // register 31 where it means XZR and is read: always 0
+  u64 sink;           // register 31 where it means XZR and is written: never read
+  u64 pc;             // valid when translated code is not running
+  u8 n, z, c, v;      // the condition flags, 0 or 1 each
+  i32 budget;         // blocks until the next poll exit; negative: poll now
+  alignas(16) Vector vectors[32];  // V0..V31
+  u32 fpcr, fpsr;     // fpsr: QC and what was accumulated before the host's sticky flags took over (read through the FP helpers)
+  u64 tpidr_el0;
+  // The local exclusive monitor: LDXR remembers address, size and value, STXR compares and swaps.
+  u64 exclusive_address;  // ~0 when open
+  u64 exclusive_value[2];
+  u64 exclusive_size;     // bytes
+
+  // The rest belongs to the translator.
+  u64 host_sp;        // host stack pointer inside enter(), to leave from anywhere
+  u64 exit_reason;    // translator/translator.h: ExitReason
+  u64 exit_operand;
+  u32 guest_fp_control;   // host FP control/status word (MXCSR; FPCR on AArch64) that translated code runs under
+  u32 host_fp_control;    // ferry's own, restored on leaving
+  JumpCacheEntry* jump_cache;  // jump_cache_size entries
+  u64 return_top;     // index of the top entry, modulo return_stack_size
+  ReturnEntry return_stack[return_stack_size];
+  u64 generation;     // of the code memory this thread last saw
+  void* thread;       // the syscall layer's Thread, opaque here
+};
+
+}  // namespace ferry::aarch64

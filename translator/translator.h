@@ -1,0 +1,70 @@
+// The translator's whole face: runs guest code until something needs the guest's kernel.
+// One translator a process (one guest address space), shared by all guest threads.
+#pragma once
+#include "guest/aarch64/cpu.h"
+#include "guest/types.h"
+
+namespace ferry::translator {
+
+using Cpu = aarch64::Cpu;
+
+enum class ExitReason : u32 {
+  syscall,     // SVC #0: pc is the instruction after it
+  poll,        // request_poll() was called, or the block budget ran out: pc is the next instruction to run
+  undefined,   // an undecodable word at pc: SIGILL, ILL_ILLOPC
+  breakpoint,  // BRK at pc: SIGTRAP, TRAP_BRKPT
+  fault,       // a memory access or fetch at pc failed: the fields below
+};
+
+struct Exit {
+  ExitReason reason;
+  int signal = 0;           // fault: SIGSEGV or SIGBUS
+  int code = 0;             // fault: si_code (SEGV_MAPERR, SEGV_ACCERR, BUS_ADRALN, BUS_ADRERR ...)
+  u64 address = 0;          // fault: si_addr; undefined: the word
+  bool write = false;       // fault: a store (for ESR in the signal frame)
+  bool fetch = false;       // fault: an instruction fetch
+};
+
+struct Options {
+  bool chain = true;        // direct chaining of blocks; off to see every block in the log
+  bool reference = false;   // run every instruction through its semantic function instead of stencils
+};
+
+// Once, before any guest thread runs.
+void start(const Options& options);
+
+// AT_HWCAP / AT_HWCAP2 of what is implemented (arch/arm64/include/uapi/asm/hwcap.h).
+u64 hwcap();
+u64 hwcap2();
+
+// Per guest thread, on that thread: before its first run() and after its last.
+void attach(Cpu& cpu);
+void detach(Cpu& cpu);
+
+// Runs guest code from cpu.pc until an exit; on return cpu.pc is the exit's pc and every register is exact.
+// Host signals may arrive throughout; the handler calls request_poll() or handle_fault().
+Exit run(Cpu& cpu);
+
+// Makes run() on that thread return with ExitReason::poll soon: within one budget of blocks, immediately when called from
+// a signal handler on the same thread. Async-signal-safe; any thread.
+void request_poll(Cpu& cpu);
+
+// For the host handler of SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE (siginfo_t*, ucontext_t*): when the interrupted host pc is
+// translated code (or a helper it called), arranges that run() returns a fault exit when the handler returns, and says true.
+// False: not the guest's doing. Async-signal-safe.
+bool handle_fault(Cpu& cpu, void* siginfo, void* ucontext);
+
+// Guest code in [begin, end) has changed or gone: drops translations made from it. Any thread; blocks briefly.
+// For IC IVAU, munmap, mprotect, mmap over existing pages. Cheap when nothing was translated there.
+void invalidate(GuestAddr begin, GuestAddr end);
+
+// In the child after fork(): only the calling thread lives on.
+void after_fork_in_child(Cpu& cpu);
+
+// FPCR/FPSR as the guest reads and writes them (the host's sticky flags are folded in): for signal frames and ptrace.
+u32 read_fpsr(const Cpu& cpu);
+void write_fpsr(Cpu& cpu, u32 value);
+u32 read_fpcr(const Cpu& cpu);
+void write_fpcr(Cpu& cpu, u32 value);
+
+}  // namespace ferry::translator
