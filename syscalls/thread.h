@@ -1,0 +1,60 @@
+// A guest thread, which is a host thread with the same tid, and the process its threads share.
+// Thread::run is the only loop: run translated code, serve what it stopped for, deliver signals. Nothing else delivers.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "guest/types.h"
+#include "syscalls/host_syscall.h"
+#include "syscalls/signals.h"
+#include "translator/translator.h"
+
+namespace ferry {
+
+// Shared by all threads of the guest process. What may change after start-up has its lock beside it.
+struct Process {
+  // The running program, set once before it starts (execve starts a new ferry).
+  std::string executable;                // guest view, absolute: what /proc/self/exe says
+  std::string executable_host;           // the file actually opened on the host
+  std::vector<std::string> arguments;    // argv and envp as the guest got them
+  std::vector<std::string> environment;
+  std::string sysroot;                   // empty: none
+  bool strace = false;
+  std::string log_categories;            // the --log text, for children
+  u64 signal_trampoline = 0;             // __kernel_rt_sigreturn in the guest's vDSO
+  u64 brk_start = 0, brk = 0;            // under brk_mutex
+  std::mutex brk_mutex;
+  SignalActions actions;
+};
+
+struct Thread {
+  translator::Cpu cpu{};            // aligned to 64; the first member
+  Process* process = nullptr;
+  SignalActions* actions = nullptr; // process->actions, or a vfork child's own
+  i32 tid = 0;
+  ThreadSignals signals;
+  u64 clear_child_tid = 0;          // CLONE_CHILD_CLEARTID / set_tid_address
+  u64 robust_list = 0;              // set_robust_list's head
+  u64 syscall_x0 = 0;               // x0 at the svc being served, for restarts and traces
+  bool keep_registers = false;      // set by a handler that has written x0 itself (rt_sigreturn): dispatch leaves x0 alone
+  bool exiting = false;             // set by exit: run() returns
+  int exit_status = 0;
+
+  // Runs guest code from cpu.pc until this thread exits. On the thread itself, after attach_thread().
+  void run();
+};
+
+// The calling host thread's guest thread; null on none.
+extern thread_local constinit Thread* current_thread;
+
+// On the host thread that will run it: tid, alternate stack, translator::attach / the reverse.
+void attach_thread(Thread& thread);
+void detach_thread(Thread& thread);
+
+// The whole life of the main thread, whose cpu (pc, sp) the loader has filled: runs it and ends the host thread or process.
+[[noreturn]] void run_main_thread(Thread& thread);
+
+// dispatch(Thread&) is in syscalls/dispatch.h: serves the call in x8 with x0..x5 and writes x0. A handler's Errno may be
+// restart_always: dispatch writes -restart_always to x0 like any other, and Thread::run turns it into a second svc.
+
+}  // namespace ferry
