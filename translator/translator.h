@@ -3,18 +3,11 @@
 #pragma once
 #include "guest/aarch64/cpu.h"
 #include "guest/types.h"
+#include "translator/exit_reason.h"
 
 namespace ferry::translator {
 
 using Cpu = aarch64::Cpu;
-
-enum class ExitReason : u32 {
-  syscall,     // SVC #0: pc is the instruction after it
-  poll,        // request_poll() was called, or the block budget ran out: pc is the next instruction to run
-  undefined,   // an undecodable word at pc: SIGILL, ILL_ILLOPC
-  breakpoint,  // BRK at pc: SIGTRAP, TRAP_BRKPT
-  fault,       // a memory access or fetch at pc failed: the fields below
-};
 
 struct Exit {
   ExitReason reason;

@@ -1,0 +1,61 @@
+// Branches and exception generation: DDI 0487 C6.2. The return type says how control goes on.
+#include "translator/aarch64/semantics/semantics.h"
+#include "translator/exit_reason.h"
+
+#define FERRY_SECTION "translator/aarch64/encodings/branch.def"
+#define FERRY_SECTION_NAME branch
+
+namespace ferry::aarch64 {
+
+template <int...>
+SEM_AS(Jump) b(Cpu&, Target) { return {}; }
+
+template <int...>
+SEM_AS(Call) bl(Cpu&, Dst<1> link, Imm64 next_pc, Target) {
+  link = next_pc;
+  return {next_pc};
+}
+
+template <int cond>
+SEM_AS(Branch) b_cond(Cpu& cpu, Target) { return {condition_holds<cond>(cpu)}; }
+
+template <int sf>
+SEM_AS(Branch) cbz(Cpu&, Src<sf> rt, Target) { return {rt == 0}; }
+
+template <int sf>
+SEM_AS(Branch) cbnz(Cpu&, Src<sf> rt, Target) { return {rt != 0}; }
+
+template <int...>
+SEM_AS(Branch) tbz(Cpu&, Src<1> rt, UImm bit, Target) { return {(rt >> bit & 1) == 0}; }
+
+template <int...>
+SEM_AS(Branch) tbnz(Cpu&, Src<1> rt, UImm bit, Target) { return {(rt >> bit & 1) != 0}; }
+
+template <int...>
+SEM_AS(IndirectJump) br(Cpu&, Src<1> rn) { return {rn}; }
+
+template <int...>
+SEM_AS(IndirectCall) blr(Cpu&, Src<1> rn, Dst<1> link, Imm64 next_pc) {
+  u64 target = rn;  // before the link is written: BLR X30
+  link = next_pc;
+  return {target, next_pc};
+}
+
+template <int...>
+SEM_AS(Return) ret(Cpu&, Src<1> rn) { return {rn}; }
+
+template <int...>
+SEM_AS(Leave) svc(Cpu& cpu, Imm64 next_pc) {
+  cpu.pc = next_pc;
+  return {static_cast<u64>(translator::ExitReason::syscall)};
+}
+
+template <int...>
+SEM_AS(Leave) brk(Cpu& cpu, Imm64 pc) {
+  cpu.pc = pc;
+  return {static_cast<u64>(translator::ExitReason::breakpoint)};
+}
+
+#include "translator/aarch64/semantics/section.h"
+
+}  // namespace ferry::aarch64

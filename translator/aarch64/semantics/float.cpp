@@ -1,0 +1,11 @@
+// Section float.
+#include "translator/aarch64/semantics/semantics.h"
+
+#define FERRY_SECTION "translator/aarch64/encodings/float.def"
+#define FERRY_SECTION_NAME float
+
+namespace ferry::aarch64 {
+
+#include "translator/aarch64/semantics/section.h"
+
+}  // namespace ferry::aarch64

@@ -1,0 +1,11 @@
+// Section system.
+#include "translator/aarch64/semantics/semantics.h"
+
+#define FERRY_SECTION "translator/aarch64/encodings/system.def"
+#define FERRY_SECTION_NAME system
+
+namespace ferry::aarch64 {
+
+#include "translator/aarch64/semantics/section.h"
+
+}  // namespace ferry::aarch64

@@ -1,0 +1,181 @@
+// The readings of a semantic function: what its return type says of control flow, the stencil and the reference made
+// from it, and how the rows of an encodings table become entries of the stencil library.
+#pragma once
+#include "translator/stencil/semantic.h"
+
+namespace ferry::semantic {
+
+// ---- What a semantic function returns tells how control goes on; void means: with the next instruction.
+enum class Control : u8 { next, branch, jump, call, indirect_jump, indirect_call, function_return, leave };
+
+struct Branch {  // conditional: to the Target operand when taken
+  static constexpr Control control = Control::branch;
+  bool taken;
+};
+struct Jump {  // to the Target operand
+  static constexpr Control control = Control::jump;
+};
+struct Call {  // to the Target operand, coming back to return_pc
+  static constexpr Control control = Control::call;
+  u64 return_pc;
+};
+struct IndirectJump {
+  static constexpr Control control = Control::indirect_jump;
+  u64 target;
+};
+struct IndirectCall {
+  static constexpr Control control = Control::indirect_call;
+  u64 target, return_pc;
+};
+struct Return {
+  static constexpr Control control = Control::function_return;
+  u64 target;
+};
+// To the dispatcher; the function has set cpu.pc. `reason` is a translator::ExitReason.
+struct Leave {
+  static constexpr Control control = Control::leave;
+  u64 reason;
+};
+
+template <class R>
+inline constexpr Control control_of = R::control;
+template <>
+inline constexpr Control control_of<void> = Control::next;
+
+// What the reference reports of one instruction.
+struct Outcome {
+  Control control = Control::next;
+  bool taken = false;  // branch
+  u64 target = 0;      // indirect jumps and returns
+  u64 reason = 0;      // leave
+};
+using ReferenceFunction = Outcome (*)(Cpu* cpu, const u64* operands);
+
+template <int... values>
+struct Ints {};
+template <class, int... values>
+struct IntsHolder {
+  using Type = Ints<values...>;
+};
+template <int count>
+using IntsBelow = typename __make_integer_seq<IntsHolder, int, count>::Type;
+
+template <class T>
+concept IsSlotOperand = __is_base_of(SlotOperand, T);
+
+template <IsSlotOperand T>
+FERRY_INLINE T slot_operand(Cpu* cpu, Offset offset) {
+  T operand;
+  operand.cpu = cpu;
+  operand.offset = offset;
+  return operand;
+}
+
+template <class T>
+FERRY_INLINE T operand_from_value(Cpu* cpu, u64 value) {
+  if constexpr (IsSlotOperand<T>) return slot_operand<T>(cpu, (Offset)value);
+  else return T::from_value(value);
+}
+
+#if defined(FERRY_STENCIL)
+using StencilCode = PRESERVE_NONE void (*)(Cpu*);
+
+template <class T, int index>
+FERRY_INLINE T operand_from_hole(Cpu* cpu) {
+  if constexpr (IsSlotOperand<T>) return slot_operand<T>(cpu, hole<index>());
+  else return T::template from_hole<index>();
+}
+
+FERRY_INLINE void push_return(Cpu* cpu, u64 return_pc) {
+  u64 code;
+  FERRY_HOLE_64(code, &hole_return_code);
+  u64 top = (cpu->return_top + 1) & (aarch64::return_stack_size - 1);
+  cpu->return_stack[top].pc = return_pc;
+  cpu->return_stack[top].code = reinterpret_cast<const void*>(code);
+  cpu->return_top = top;
+}
+
+// Goes on at cpu->pc: by the per-thread cache of targets, else by the dispatcher (`taken`).
+// The target travels in cpu->pc because a guaranteed tail call keeps the caller's signature.
+[[gnu::always_inline]] PRESERVE_NONE static inline void go_to_pc(Cpu* cpu) {
+  const aarch64::JumpCacheEntry& entry = cpu->jump_cache[(cpu->pc >> 2) & (aarch64::jump_cache_size - 1)];
+  if (__builtin_expect(entry.pc == cpu->pc, 1)) {
+    [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(cpu);
+  }
+  [[clang::musttail]] return taken(cpu);
+}
+#endif
+
+template <auto function>
+struct Reading;
+
+template <class R, class... A, R (*function)(Cpu&, A...)>
+struct Reading<function> {
+  static constexpr Control control = control_of<R>;
+  static constexpr int operand_count = sizeof...(A);
+  static_assert(operand_count <= max_operands);
+
+  template <int... i>
+  FERRY_INLINE R with_values(Cpu* cpu, [[maybe_unused]] const u64* operands, Ints<i...>) {
+    return function(*cpu, operand_from_value<A>(cpu, operands[i])...);
+  }
+
+  static Outcome reference(Cpu* cpu, const u64* operands) {
+    Outcome outcome{.control = control};
+    if constexpr (control == Control::next) {
+      with_values(cpu, operands, IntsBelow<operand_count>{});
+    } else {
+      auto result = with_values(cpu, operands, IntsBelow<operand_count>{});
+      if constexpr (control == Control::branch) outcome.taken = result.taken;
+      if constexpr (requires { result.target; }) outcome.target = result.target;
+      if constexpr (requires { result.reason; }) outcome.reason = result.reason;
+    }
+    return outcome;
+  }
+
+#if defined(FERRY_STENCIL)
+  template <int... i>
+  FERRY_INLINE R with_holes(Cpu* cpu, Ints<i...>) {
+    return function(*cpu, operand_from_hole<A, i>(cpu)...);
+  }
+
+  PRESERVE_NONE static void stencil(Cpu* cpu) {
+    if constexpr (control == Control::next) {
+      with_holes(cpu, IntsBelow<operand_count>{});
+      [[clang::musttail]] return next(cpu);
+    } else {
+      auto result = with_holes(cpu, IntsBelow<operand_count>{});
+      if constexpr (control == Control::branch) {
+        if (result.taken) [[clang::musttail]] return taken(cpu);
+        [[clang::musttail]] return next(cpu);
+      } else if constexpr (control == Control::jump) {
+        [[clang::musttail]] return taken(cpu);
+      } else if constexpr (control == Control::call) {
+        push_return(cpu, result.return_pc);
+        [[clang::musttail]] return taken(cpu);
+      } else if constexpr (control == Control::indirect_jump) {
+        cpu->pc = result.target;
+        [[clang::musttail]] return go_to_pc(cpu);
+      } else if constexpr (control == Control::indirect_call) {
+        push_return(cpu, result.return_pc);
+        cpu->pc = result.target;
+        [[clang::musttail]] return go_to_pc(cpu);
+      } else if constexpr (control == Control::function_return) {
+        u64 top = cpu->return_top;
+        const aarch64::ReturnEntry& entry = cpu->return_stack[top];
+        if (__builtin_expect(entry.pc == result.target, 1)) {
+          cpu->return_top = (top - 1) & (aarch64::return_stack_size - 1);
+          [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(cpu);
+        }
+        cpu->pc = result.target;
+        [[clang::musttail]] return go_to_pc(cpu);
+      } else {
+        static_assert(control == Control::leave);
+        cpu->exit_reason = result.reason;
+      }
+    }
+  }
+#endif
+};
+
+}  // namespace ferry::semantic
