@@ -5,7 +5,7 @@
 #pragma once
 #include "guest/types.h"
 
-namespace ferry {
+namespace ferry::syscalls {
 
 struct Thread;
 
@@ -26,4 +26,4 @@ void abandon_host_syscall(void* ucontext);
 // True when the interrupted pc is the instruction after the host syscall instruction: the signal was sent by this very call.
 bool just_left_host_syscall(void* ucontext);
 
-}  // namespace ferry
+}  // namespace ferry::syscalls

@@ -4,89 +4,70 @@
 //    SA_RESTART, SA_NOCLDSTOP, SA_NOCLDWAIT and SA_RESETHAND, so that interrupted calls restart by the kernel's own rules;
 //  - SIGSEGV, SIGBUS, SIGILL, SIGTRAP and SIGFPE always have ferry's handler and are never blocked on the host, because
 //    ferry needs them itself: for these five the guest's mask and disposition are kept here only.
-// kernel/signal.c, arch/arm64/kernel/signal.c; man 7 signal.
+// kernel/signal.c, arch/arm64/kernel/signal.c; man 7 signal. The system calls are declared in handlers.h.
 #pragma once
+#include <csignal>
 #include <mutex>
 
-#include "guest/memory.h"
-#include "guest/types.h"
+#include "guest/result.h"
+#include "syscalls/abi.h"
 
-namespace ferry {
+namespace ferry::syscalls {
 
 struct Thread;
 
-inline constexpr int signal_count = 64;  // signals are 1..64
-
-// struct sigaction as the AArch64 kernel reads it (include/uapi/asm-generic/signal.h with SA_RESTORER).
-struct GuestSigaction {
-  u64 handler = 0;
-  u64 flags = 0;
-  u64 restorer = 0;
-  u64 mask = 0;
-};
-static_assert(sizeof(GuestSigaction) == 32);
-
-// stack_t, which both ABIs lay out alike.
-struct GuestSigaltstack {
-  u64 sp = 0;
-  i32 flags = 0;
-  u32 padding = 0;
-  u64 size = 0;
-};
-static_assert(sizeof(GuestSigaltstack) == 24);
-
-// siginfo_t, which both ABIs lay out alike: signo, errno, code, then the union.
-struct GuestSiginfo {
-  i32 signo = 0;
-  i32 error = 0;
-  i32 code = 0;
-  i32 padding = 0;
-  u64 fields[14] = {};  // fields[0]: si_addr of a fault
-};
-static_assert(sizeof(GuestSiginfo) == 128);
-
 constexpr u64 signal_bit(int signal) { return u64{1} << (signal - 1); }
 
-// Dispositions; shared by the threads of a process (a vfork child has its own copy, as CLONE_SIGHAND says).
+// The five that ferry keeps for itself on the host.
+inline constexpr int fault_signals[] = {SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV};
+inline constexpr u64 fault_signal_set =
+    signal_bit(SIGILL) | signal_bit(SIGTRAP) | signal_bit(SIGBUS) | signal_bit(SIGFPE) | signal_bit(SIGSEGV);
+inline constexpr u64 unblockable_set = signal_bit(SIGKILL) | signal_bit(SIGSTOP);
+inline constexpr u64 sa_restorer = 0x04000000;  // include/uapi/asm-generic/signal-defs.h; not in <csignal>
+
+// Dispositions; shared by the threads of a process (a vfork child has its own copy, as it has no CLONE_SIGHAND).
 struct SignalActions {
   std::mutex mutex;
-  GuestSigaction actions[signal_count + 1];
+  u64 known = 0;  // signals whose entry is right; the others' inherited disposition is still only the host's
+  SignalAction actions[65] = {};
 };
 
-// What of a thread's state concerns signals. The handler writes it on the thread itself; nobody else touches it.
+// What of a thread's state concerns signals. Only the thread itself writes it, in its code or its host signal handler.
 struct ThreadSignals {
-  u32 pending = 0;          // not 0: slot or deferred may hold something deliverable (host_syscall looks at it)
-  u64 mask = 0;             // the guest's blocked set, all 64
-  GuestSigaltstack stack{.flags = 2 /* SS_DISABLE */};
-  GuestSiginfo slot;        // signo 0: empty. Already taken from the host's queue: always delivered
-  u64 deferred = 0;         // of the five signals ferry never blocks: sent (not raised) and waiting; bits as in mask
-  GuestSiginfo deferred_info[6];
+  u32 pending = 0;      // not 0: deliver_signals() has something to do; host_syscall() refuses to enter the kernel
+  u64 mask = 0;         // the guest's blocked set
+  SignalStack stack{.base = 0, .flags = SS_DISABLE, .padding = 0, .size = 0};
+  Siginfo slot{};       // signal 0: empty. Taken from the host's queue, so it will be delivered whatever the mask says
+  u64 deferred = 0;     // of the five: sent by kill() and the like, not raised; waits here while the guest blocks it
+  Siginfo deferred_info[std::size(fault_signals)] = {};
+  u64 fault_address = 0, fault_syndrome = 0;  // of the last fault, as current->thread keeps them for every later frame
 };
 
-// At start-up, on the main thread: reads inherited dispositions and mask, installs ferry's handler for the five.
+// At start-up, on the main thread: reads the inherited mask, installs ferry's handler for the five.
 void start_signals(Thread& thread);
-// On every guest thread before it runs guest code / after: the host alternate stack.
+// Around guest code on every thread: the host's alternate stack for the handler.
 void attach_signal_stack(Thread& thread);
 void detach_signal_stack(Thread& thread);
 
 // Delivers everything deliverable: builds frames on the guest's stack or ends the process. Called by Thread::run only.
 void deliver_signals(Thread& thread);
-// A signal the thread's own instruction raised: blocked or ignored, it kills (force_sig_fault in kernel/signal.c).
-void force_signal(Thread& thread, const GuestSiginfo& info, u64 esr = 0);
+// A signal the thread's own instruction raised: blocked or ignored, it kills (force_sig_info_to_task in kernel/signal.c).
+void force_signal(Thread& thread, int signal, int code, u64 address);
 // Ends the whole process by `signal`, so that the parent sees WIFSIGNALED.
 [[noreturn]] void die_by_signal(int signal);
-// Sets the guest's mask, and the host's with it.
-void set_signal_mask(Thread& thread, u64 mask);
 
-// The system calls. Arguments are as the guest passed them; results as the guest gets them.
-Result<i64> sys_rt_sigaction(Thread&, int signal, GuestPtr<const GuestSigaction>, GuestPtr<GuestSigaction> old, u64 mask_size);
-Result<i64> sys_rt_sigprocmask(Thread&, int how, GuestPtr<const u64> set, GuestPtr<u64> old, u64 mask_size);
-Result<i64> sys_rt_sigpending(Thread&, GuestPtr<u64> set, u64 mask_size);
-Result<i64> sys_rt_sigsuspend(Thread&, GuestPtr<const u64> mask, u64 mask_size);
-Result<i64> sys_rt_sigtimedwait(Thread&, GuestPtr<const u64> set, GuestPtr<GuestSiginfo>, GuestAddr timeout, u64 mask_size);
-Result<i64> sys_sigaltstack(Thread&, GuestPtr<const GuestSigaltstack>, GuestPtr<GuestSigaltstack> old);
-Result<i64> sys_rt_sigreturn(Thread&);  // sets thread.keep_registers
+// Sets the guest's mask, and the host's with it. Fails with restart_always, having done nothing, while a signal waits.
+Result<void> set_signal_mask(Thread& thread, u64 mask);
+// Blocks every signal on the host but the five, for a critical stretch; fails like set_signal_mask. Then the slot is empty and
+// stays so until unblock_signals().
+Result<void> block_signals(Thread& thread);
+void unblock_signals(Thread& thread);
 
-// kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_send_signal, timers, signalfd: forwarded as they are.
+// exec's view of signals: ignored stays ignored, handlers become default, the mask stays. `begin` makes the host's state for the
+// five what the guest believes it to be; `cancel` takes that back when the execve failed.
+void begin_exec_signals(Thread& thread);
+void cancel_exec_signals(Thread& thread);
+// CLONE_CLEAR_SIGHAND, and a vfork child's fresh copy: every handler becomes default.
+void reset_signal_handlers(Thread& thread);
 
-}  // namespace ferry
+}  // namespace ferry::syscalls

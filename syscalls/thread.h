@@ -9,7 +9,7 @@
 #include "syscalls/signals.h"
 #include "translator/translator.h"
 
-namespace ferry {
+namespace ferry::syscalls {
 
 // Shared by all threads of the guest process. What may change after start-up has its lock beside it.
 struct Process {
@@ -22,8 +22,6 @@ struct Process {
   bool strace = false;
   std::string log_categories;            // the --log text, for children
   u64 signal_trampoline = 0;             // __kernel_rt_sigreturn in the guest's vDSO
-  u64 brk_start = 0, brk = 0;            // under brk_mutex
-  std::mutex brk_mutex;
   SignalActions actions;
 };
 
@@ -54,7 +52,7 @@ void detach_thread(Thread& thread);
 // The whole life of the main thread, whose cpu (pc, sp) the loader has filled: runs it and ends the host thread or process.
 [[noreturn]] void run_main_thread(Thread& thread);
 
-// dispatch(Thread&) is in syscalls/dispatch.h: serves the call in x8 with x0..x5 and writes x0. A handler's Errno may be
-// restart_always: dispatch writes -restart_always to x0 like any other, and Thread::run turns it into a second svc.
+// dispatch() of dispatch.h serves the call in x8. A handler's Errno may be restart_always: dispatch writes -restart_always
+// to x0 like any other, and Thread::run turns it into a second svc.
 
-}  // namespace ferry
+}  // namespace ferry::syscalls
