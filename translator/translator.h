@@ -21,6 +21,8 @@ struct Exit {
 struct Options {
   bool chain = true;        // direct chaining of blocks; off to see every block in the log
   bool reference = false;   // run every instruction through its semantic function instead of stencils
+  bool stats = false;       // measure the time spent translating
+  size_t code_memory = size_t{128} << 20;  // bytes of code memory before a flush; at most 128 MiB (AArch64's branch range)
 };
 
 // Once, before any guest thread runs.
@@ -51,8 +53,19 @@ bool handle_fault(Cpu& cpu, void* siginfo, void* ucontext);
 // For IC IVAU, munmap, mprotect, mmap over existing pages. Cheap when nothing was translated there.
 void invalidate(GuestAddr begin, GuestAddr end);
 
-// In the child after fork(): only the calling thread lives on.
+// Around fork() (not around clone with CLONE_VM): before it on the forking thread, after it in both processes. Between them
+// no other thread translates. In the child only the calling thread lives on.
+void before_fork(Cpu& cpu);
+void after_fork_in_parent(Cpu& cpu);
 void after_fork_in_child(Cpu& cpu);
+
+struct Stats {
+  u64 translated_blocks, translated_instructions, translate_ns, code_bytes, flushes, invalidated_blocks;
+};
+Stats stats();
+
+// Async-signal-safe: the guest pc whose translation contains this host pc, or 0.
+GuestAddr locate(const Cpu& cpu, u64 host_pc);
 
 // FPCR/FPSR as the guest reads and writes them (the host's sticky flags are folded in): for signal frames and ptrace.
 u32 read_fpsr(const Cpu& cpu);

@@ -50,7 +50,12 @@ struct alignas(64) Cpu {
   JumpCacheEntry* jump_cache;  // jump_cache_size entries
   u64 return_top;     // index of the top entry, modulo return_stack_size
   ReturnEntry return_stack[return_stack_size];
-  u64 generation;     // of the code memory this thread last saw
+  void* generation;   // the code memory this thread runs in
+  u32 poll_requested; // by request_poll(), until a poll exit takes it
+  // What handle_fault() found out about the fault that run() is going to report.
+  i32 fault_signal, fault_code;
+  u32 fault_write;
+  u64 fault_address;
   void* thread;       // the syscall layer's Thread, opaque here
 };
 

@@ -72,6 +72,16 @@ void fill_reference(semantic::ReferenceFunction& out) {
   }
 }
 
+// All variants of a row go on in the same way: the first allocated one tells.
+template <class Instance, u32 variant>
+consteval semantic::Control control_of_row() {
+  if constexpr (is_allocated<decltype(selected_function<Instance, variant>())>)
+    return semantic::Reading<selected_function<Instance, variant>()>::control;
+  else if constexpr (variant + 1 < static_cast<u32>(rows[static_cast<int>(Instance::row)].variant_count()))
+    return control_of_row<Instance, variant + 1>();
+  else return semantic::Control::next;
+}
+
 template <class Instance, int... variants>
 semantic::ReferenceFunction reference_of(u32 variant, semantic::Ints<variants...>) {
   semantic::ReferenceFunction result = nullptr;
@@ -91,6 +101,13 @@ semantic::ReferenceFunction FERRY_CONCATENATE(reference_, FERRY_SECTION_NAME)(Ro
 #undef A64
     default: return nullptr;
   }
+}
+
+// Enters the section's rows into a table of every row's control.
+void FERRY_CONCATENATE(list_controls_, FERRY_SECTION_NAME)([[maybe_unused]] semantic::Control* by_row) {
+#define A64(name, ...) by_row[static_cast<int>(RowId::name)] = control_of_row<Instance_##name, 0>();
+#include FERRY_SECTION
+#undef A64
 }
 
 #endif

@@ -1,0 +1,210 @@
+#include "translator/baseline/baseline.h"
+
+#include <string.h>
+
+#include "guest/check.h"
+#include "guest/log.h"
+#include "guest/memory.h"
+#include "translator/aarch64/decode.h"
+#include "translator/baseline/glue.h"
+#include "translator/exit_reason.h"
+#include "translator/stencil/host.h"
+#include "translator/stencil/paster.h"
+
+namespace ferry::baseline {
+
+using aarch64::Instruction;
+using cache::Block;
+using cache::Edge;
+using cache::Generation;
+using semantic::Control;
+using translator::ExitReason;
+
+namespace {
+
+constexpr u32 max_instructions = 64;
+constexpr u64 page_size = 4096;
+constexpr u32 isb_mask = 0xfffff0ff, isb_value = 0xd50330df;
+
+// What is known of a block before its code is placed.
+struct Plan {
+  Instruction instructions[max_instructions];
+  u32 words[max_instructions];
+  Control controls[max_instructions];
+  u32 count = 0;
+  bool undefined = false;  // the word after the last instruction is undefined: the block ends there
+  bool falls_through = false;
+};
+
+// Loads and stores (DDI 0487 C4.1, op0 = x1x0) and SYS instructions may fault; the flags must then be exact.
+bool may_fault(u32 word) { return (word & 0x0a000000) == 0x08000000 || (word & 0xfff80000) == 0xd5080000; }
+
+void plan_block(const Generation& generation, u64 pc, Plan& plan, u32 readable) {
+  for (;;) {
+    Instruction& instruction = plan.instructions[plan.count];
+    u32 word = plan.words[plan.count];
+    u64 at = pc + 4 * plan.count;
+    if (!aarch64::decode(word, GuestAddr{at}, instruction) || !stencil::library().stencils[instruction.stencil].allocated) {
+      plan.undefined = true;
+      return;
+    }
+    Control control = plan.controls[plan.count] = aarch64::control_of(instruction);
+    plan.count++;
+    if (control != Control::next && control != Control::branch) return;
+    plan.falls_through = true;
+    if (plan.count == readable || (word & isb_mask) == isb_value) return;
+    // After a conditional branch go on only where nothing is translated yet.
+    if (control == Control::branch && generation.map.find(at + 4) != 0) return;
+    plan.falls_through = false;
+  }
+}
+
+// Selects the stencils that leave flags alone where the flags are dead.
+void drop_dead_flags(Plan& plan) {
+  bool live = true;
+  for (u32 i = plan.count; i-- != 0;) {
+    const aarch64::Row& row = plan.instructions[i].description();
+    if (plan.controls[i] != Control::next || may_fault(plan.words[i])) live = true;
+    if (row.writes_flags()) {
+      if (!live) plan.instructions[i].stencil--;
+      live = false;
+    }
+    if (row.reads_flags()) live = true;
+  }
+}
+
+struct Placer {
+  Generation& generation;
+  stencil::Cursor cursor;
+  const stencil::Library& library = stencil::library();
+
+  void paste(u32 id, const u64* operands, u64 taken = 0, u64 return_code = 0) {
+    stencil::paste(library, id, cursor, {operands, taken != 0 ? taken : cursor.run, return_code}, generation.constants);
+  }
+  void align() {
+    size_t padding = -cursor.run & (stencil::patchable_alignment - 1);
+    stencil::fill_padding(cursor.write, padding);
+    cursor.write += padding;
+    cursor.run += padding;
+  }
+};
+
+u64 aligned(u64 address) { return (address + stencil::patchable_alignment - 1) & ~(stencil::patchable_alignment - 1); }
+
+// The edges of a block, whose thunks follow its body in this order at fixed distances.
+struct Edges {
+  struct Pending {
+    u64 target, site;
+  };
+  Pending pending[2 * max_instructions + 2];
+  u32 count = 0;
+  u64 first_thunk, stride;
+
+  u64 thunk(u32 i) const { return first_thunk + i * stride; }
+  // Returns the address to jump to for `target`: its code when it exists, else a new edge's thunk.
+  u64 add(u64 target, u64 site) {
+    pending[count] = {target, site};
+    return thunk(count++);
+  }
+};
+
+u64 body_size(const Plan& plan, const stencil::Library& library) {
+  u64 size = library.stencils[stencil_of(Glue::block_entry)].size;
+  for (u32 i = 0; i < plan.count; i++) size += library.stencils[plan.instructions[i].stencil].size;
+  if (plan.undefined) size += library.stencils[stencil_of(Glue::leave_at)].size;
+  return size;
+}
+
+void paste_instruction(Placer& placer, const Plan& plan, u32 i, u64 pc, u64 entry, Edges& edges) {
+  const Instruction& instruction = plan.instructions[i];
+  Generation& generation = placer.generation;
+  u64 taken = generation.dispatch, return_code = 0;
+  switch (plan.controls[i]) {
+    case Control::branch:
+    case Control::jump:
+    case Control::call: {
+      u64 target = raw(instruction.target());
+      taken = target == pc ? entry : generation.map.find(target);
+      if (taken == 0) taken = edges.add(target, stencil::taken_site(placer.library, instruction.stencil, placer.cursor.run));
+      break;
+    }
+    default: break;
+  }
+  if (plan.controls[i] == Control::call || plan.controls[i] == Control::indirect_call) {
+    return_code = edges.add(pc + 4 * i + 4, 0);
+  }
+  placer.paste(instruction.stencil, instruction.operands, taken, return_code);
+}
+
+void log_block(const Plan& plan, u64 pc, u64 entry) {
+  log(Log::translate, "block %#llx: %u instructions at host %#llx", (unsigned long long)pc, plan.count, (unsigned long long)entry);
+  for (u32 i = 0; i < plan.count; i++) {
+    const Instruction& instruction = plan.instructions[i];
+    log(Log::translate, "  %#llx: %08x %s%s", (unsigned long long)(pc + 4 * i), plan.words[i], instruction.description().name,
+        instruction.description().writes_flags() && (instruction.variant() & 1) == 0 ? " (flags dead)" : "");
+  }
+  if (plan.undefined) log(Log::translate, "  %#llx: undefined", (unsigned long long)(pc + 4 * plan.count));
+}
+
+}  // namespace
+
+Translation translate(Generation& generation, GuestAddr guest_pc) {
+  u64 pc = raw(guest_pc);
+  static Plan plan;  // under the translation lock
+  u32 readable = static_cast<u32>((page_size - (pc & (page_size - 1))) / 4);
+  if (readable > max_instructions) readable = max_instructions;
+  if (!copy_from_guest(plan.words, guest_pc, readable * 4)) return {};
+  plan.count = 0;
+  plan.undefined = plan.falls_through = false;
+  plan_block(generation, pc, plan, readable);
+  drop_dead_flags(plan);
+
+  generation.code.commit(generation.used + 16384);
+  Placer placer{generation, {generation.code.writable(generation.code.run_base() + generation.used), generation.code.run_base() + generation.used}};
+  u64 base = generation.code.run_base(), begin = placer.cursor.run;
+  u64 poll_exit[] = {pc, static_cast<u64>(ExitReason::poll), 0};
+  placer.paste(stencil_of(Glue::leave_at), poll_exit);
+  placer.align();
+
+  u64 entry = placer.cursor.run;
+  Edges edges;
+  edges.first_thunk = aligned(entry + body_size(plan, placer.library));
+  edges.stride = aligned(placer.library.stencils[stencil_of(Glue::edge)].size);
+  if (plan.falls_through) edges.add(pc + 4 * plan.count, 0);  // first, so that the body runs into it
+  Block block{pc, static_cast<u32>(begin - base), static_cast<u32>(entry - base), 0, static_cast<u32>(generation.offsets.size()), plan.count};
+  placer.paste(stencil_of(Glue::block_entry), nullptr, begin);
+  for (u32 i = 0; i < plan.count; i++) {
+    generation.offsets.push(static_cast<u16>(placer.cursor.run - entry));
+    paste_instruction(placer, plan, i, pc, entry, edges);
+  }
+  if (plan.undefined) {
+    u64 operands[] = {pc + 4 * plan.count, static_cast<u64>(ExitReason::undefined), plan.words[plan.count]};
+    placer.paste(stencil_of(Glue::leave_at), operands);
+  }
+  block.end = static_cast<u32>(placer.cursor.run - base);
+  placer.align();
+  for (u32 i = 0; i < edges.count; i++) {
+    check(placer.cursor.run == edges.thunk(i));
+    const Edge& edge = generation.edges.push({edges.pending[i].target, placer.cursor.run, edges.pending[i].site});
+    u64 operands[] = {edge.target, reinterpret_cast<u64>(&edge)};
+    placer.paste(stencil_of(Glue::edge), operands);
+    placer.align();
+    u64 known = generation.map.find(edge.target);
+    if (edge.target == pc) known = entry;
+    if (known != 0) stencil::redirect(generation.code.writable(edge.thunk), edge.thunk, known);
+  }
+  stencil::publish(begin, placer.cursor.run - begin);
+  generation.used = placer.cursor.run - base;
+  generation.pages[pc / page_size].push_back(static_cast<u32>(generation.blocks.size()));
+  generation.blocks.push(block);
+  generation.map.set(pc, entry);
+  if (logging(Log::translate)) log_block(plan, pc, entry);
+  return {entry, plan.count};
+}
+
+void link(Generation& generation, const Edge& edge, u64 code, bool alone) {
+  if (alone && edge.site != 0) stencil::repoint_jump(generation.code.writable(edge.site), edge.site, code);
+  stencil::redirect(generation.code.writable(edge.thunk), edge.thunk, code);
+}
+
+}  // namespace ferry::baseline

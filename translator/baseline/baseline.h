@@ -1,0 +1,18 @@
+// The baseline: translates one block by pasting the stencils of its instructions. Called under the translation lock.
+#pragma once
+#include "translator/cache/generation.h"
+
+namespace ferry::baseline {
+
+struct Translation {
+  u64 code = 0;          // run address of the entry; 0: the first word cannot be read (a fetch fault)
+  u32 instructions = 0;
+};
+
+// Translates the block at pc into the generation, which has room, and enters it into the map.
+Translation translate(cache::Generation& generation, GuestAddr pc);
+
+// Makes an edge go to `code` from now on. `alone`: no other thread runs translated code, so that the branch itself may be repointed.
+void link(cache::Generation& generation, const cache::Edge& edge, u64 code, bool alone);
+
+}  // namespace ferry::baseline

@@ -1,0 +1,91 @@
+#include "translator/cache/code_memory.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "guest/check.h"
+#include "guest/log.h"
+
+namespace ferry::cache {
+
+namespace {
+constexpr size_t commit_step = 64 * 1024;
+
+u8* map(void* at, size_t size, int protection, int flags, int fd) {
+  void* p = mmap(at, size, protection, flags, fd, 0);
+  if (p == MAP_FAILED) fatal("cannot map code memory", "raise the address space limit (ulimit -v)");
+  return static_cast<u8*>(p);
+}
+
+// Above the descriptors that programs count on getting.
+int move_out_of_the_way(int fd) {
+  int high = fcntl(fd, F_DUPFD_CLOEXEC, 900);
+  if (high < 0) return fd;
+  close(fd);
+  return high;
+}
+}  // namespace
+
+CodeMemory::CodeMemory(size_t size) : size_(size) {
+  int fd = memfd_create("ferry-code", MFD_CLOEXEC);
+  if (fd < 0 || ftruncate(fd, static_cast<off_t>(size)) != 0) {
+    if (fd >= 0) close(fd);
+    log(Log::warning, "code memory has one writable and executable view: memfd_create failed");
+    write_ = run_ = map(nullptr, size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    return;
+  }
+  fd_ = move_out_of_the_way(fd);
+  write_ = map(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd_);
+  run_ = map(nullptr, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, fd_);
+}
+
+CodeMemory::~CodeMemory() {
+  munmap(write_, size_);
+  if (run_ != write_) munmap(run_, size_);
+  if (fd_ >= 0) close(fd_);
+}
+
+void CodeMemory::commit(size_t offset) {
+  if (offset < committed_) return;
+  size_t step = size_ - committed_ < commit_step ? size_ - committed_ : commit_step;
+  // Best effort: older kernels take the faults one by one.
+  madvise(write_ + committed_, step, MADV_POPULATE_WRITE);
+  if (run_ != write_) madvise(run_ + committed_, step, MADV_POPULATE_READ);
+  committed_ += step;
+}
+
+int CodeMemory::copy_for_child(size_t used) const {
+  if (fd_ < 0) return -1;  // a private mapping: fork copies it
+  int copy = memfd_create("ferry-code", MFD_CLOEXEC);
+  if (copy < 0) return -1;
+  copy = move_out_of_the_way(copy);
+  bool good = ftruncate(copy, static_cast<off_t>(size_)) == 0;
+  for (size_t done = 0; good && done < used;) {
+    ssize_t n = pwrite(copy, run_ + done, used - done, static_cast<off_t>(done));
+    if (n <= 0) good = false;
+    else done += static_cast<size_t>(n);
+  }
+  if (good) return copy;
+  close(copy);
+  return -1;
+}
+
+bool CodeMemory::adopt_copy(int fd) {
+  if (fd_ < 0) return true;
+  if (fd < 0) return false;
+  map(write_, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd);
+  map(run_, size_, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd);
+  close(fd_);
+  fd_ = fd;
+  committed_ = 0;
+  return true;
+}
+
+void CodeMemory::drop_copy(int fd) {
+  if (fd >= 0) close(fd);
+}
+
+}  // namespace ferry::cache

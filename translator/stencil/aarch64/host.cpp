@@ -1,0 +1,161 @@
+// AArch64: relocations (ELF for the Arm 64-bit Architecture, 5.7), entering and leaving translated code.
+#include "translator/stencil/host.h"
+
+#include <sys/auxv.h>
+#include <ucontext.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstring>
+
+#include "guest/check.h"
+
+using ferry::aarch64::Cpu;
+
+// Frame made by ferry_enter at Cpu::host_sp: callee-saved registers, then the cpu. While translated code runs the host's
+// FPCR and FPSR are the guest's: guest_fp_control holds FPCR in its low and FPSR in its high half-word pair (see fp_control.h).
+extern "C" [[gnu::naked]] void ferry_enter(Cpu*, const void*) {
+  asm(R"(
+    stp x29, x30, [sp, #-176]!
+    mov x29, sp
+    stp x19, x20, [sp, #16]
+    stp x21, x22, [sp, #32]
+    stp x23, x24, [sp, #48]
+    stp x25, x26, [sp, #64]
+    stp x27, x28, [sp, #80]
+    stp d8, d9, [sp, #96]
+    stp d10, d11, [sp, #112]
+    stp d12, d13, [sp, #128]
+    stp d14, d15, [sp, #144]
+    str x0, [sp, #160]
+    mov x9, sp
+    str x9, [x0, %[host_sp]]
+    mrs x9, fpcr
+    str w9, [x0, %[host_fp]]
+    ldr w9, [x0, %[guest_fpcr]]
+    msr fpcr, x9
+    ldr w9, [x0, %[guest_fpsr]]
+    msr fpsr, x9
+    mov x20, x0
+    blr x1
+    .globl ferry_leave
+    .hidden ferry_leave
+ferry_leave:
+    ldr x0, [sp, #160]
+    mrs x9, fpsr
+    str w9, [x0, %[guest_fpsr]]
+    mrs x9, fpcr
+    str w9, [x0, %[guest_fpcr]]
+    ldr w9, [x0, %[host_fp]]
+    msr fpcr, x9
+    str xzr, [x0, %[host_sp]]
+    ldp x19, x20, [sp, #16]
+    ldp x21, x22, [sp, #32]
+    ldp x23, x24, [sp, #48]
+    ldp x25, x26, [sp, #64]
+    ldp x27, x28, [sp, #80]
+    ldp d8, d9, [sp, #96]
+    ldp d10, d11, [sp, #112]
+    ldp d12, d13, [sp, #128]
+    ldp d14, d15, [sp, #144]
+    ldp x29, x30, [sp], #176
+    ret
+)"
+      :
+      : [host_sp] "i"(offsetof(Cpu, host_sp)), [host_fp] "i"(offsetof(Cpu, host_fp_control)),
+        [guest_fpcr] "i"(offsetof(Cpu, fpcr)), [guest_fpsr] "i"(offsetof(Cpu, fpsr)));
+}
+extern "C" const char ferry_leave[];
+
+namespace ferry::stencil {
+
+namespace {
+void edit(u8* write, u32 clear, u32 set) {
+  u32 word;
+  memcpy(&word, write, sizeof word);
+  word = (word & ~clear) | set;
+  memcpy(write, &word, sizeof word);
+}
+
+// The imm12 of a load, store or ADD, bits 21:10, in units of the access size.
+void lo12(u8* write, u64 value, int scale) {
+  check(value < (u64{4096} << scale) && (value & ((1u << scale) - 1)) == 0);
+  edit(write, 0xfffu << 10, static_cast<u32>(value >> scale) << 10);
+}
+
+void movw(u8* write, u64 value, int group) { edit(write, 0xffffu << 5, static_cast<u32>(value >> (16 * group) & 0xffff) << 5); }
+
+u32 branch_word(u64 from, u64 to) {
+  i64 distance = static_cast<i64>(to - from);
+  check(distance >= -(i64{1} << 27) && distance < i64{1} << 27);
+  return 0x14000000 | (static_cast<u32>(distance >> 2) & 0x03ffffff);
+}
+}  // namespace
+
+void patch_hole(Patch patch, u8* write, u64 run, u64 value) {
+  switch (patch) {
+    // Operands are offsets into Cpu; the low twelve bits of a constant's address are scaled the same way.
+    case Patch::lo12_add: lo12(write, value & 0xfff, 0); return;
+    case Patch::lo12_8: lo12(write, value & 0xfff, 0); return;
+    case Patch::lo12_16: lo12(write, value & 0xfff, 1); return;
+    case Patch::lo12_32: lo12(write, value & 0xfff, 2); return;
+    case Patch::lo12_64: lo12(write, value & 0xfff, 3); return;
+    case Patch::lo12_128: lo12(write, value & 0xfff, 4); return;
+    case Patch::movw_g0: movw(write, value, 0); return;
+    case Patch::movw_g1: movw(write, value, 1); return;
+    case Patch::movw_g2: movw(write, value, 2); return;
+    case Patch::movw_g3: movw(write, value, 3); return;
+    case Patch::jump_26: edit(write, 0x03ffffff, branch_word(run, value) & 0x03ffffff); return;
+    case Patch::adr_page: {
+      i64 pages = static_cast<i64>(value >> 12) - static_cast<i64>(run >> 12);
+      check(pages >= -(1 << 20) && pages < 1 << 20);
+      edit(write, 3u << 29 | 0x7ffffu << 5, (static_cast<u32>(pages) & 3) << 29 | (static_cast<u32>(pages >> 2) & 0x7ffff) << 5);
+      return;
+    }
+    default: check(!"an AArch64 patch");
+  }
+}
+
+void redirect(u8* write, u64 run, u64 target) {
+  std::atomic_ref<u32>(*reinterpret_cast<u32*>(write)).store(branch_word(run, target), std::memory_order_release);
+  publish(run, 4);
+}
+
+void repoint_jump(u8* write_site, u64 run_site, u64 target) {
+  edit(write_site, 0x03ffffff, branch_word(run_site, target) & 0x03ffffff);
+  publish(run_site, 4);
+}
+
+void fill_padding(u8* write, size_t size) {
+  constexpr u32 nop = 0xd503201f;
+  if (size == 4) memcpy(write, &nop, sizeof nop);
+}
+
+void publish(u64 run, u64 size) {
+  __builtin___clear_cache(reinterpret_cast<char*>(run), reinterpret_cast<char*>(run + size));
+}
+
+bool host_supported(const char*&) { return true; }  // stencils are plain Armv8.0
+
+void initialize_fp_control(Cpu& cpu) { cpu.fpcr = cpu.fpsr = 0; }
+
+void leave_from_signal(void* context, const Cpu& cpu) {
+  auto& machine = static_cast<ucontext_t*>(context)->uc_mcontext;
+  machine.pc = reinterpret_cast<u64>(ferry_leave);
+  machine.sp = cpu.host_sp;
+}
+
+u64 interrupted_pc(const void* context) { return static_cast<const ucontext_t*>(context)->uc_mcontext.pc; }
+
+bool fault_was_write(const void* context) {
+  // The faulting instruction tells (not every kernel or emulator passes ESR): loads and stores, bit 22 or the
+  // exclusive/ordered forms' L bit. DDI 0487 C4.1.94.
+  u32 word;
+  memcpy(&word, reinterpret_cast<const void*>(interrupted_pc(context)), sizeof word);
+  if ((word & 0x3f000000) == 0x08000000) return (word & 1u << 22) == 0;  // exclusives, ordered
+  if ((word & 0x3b200c00) == 0x38200000) return true;                    // atomics
+  if ((word & 0x3a000000) == 0x28000000) return (word & 1u << 22) == 0;  // pairs
+  return (word & 3u << 22) == 0 || ((word & 0xffc00000) == 0x3d800000) || ((word & 0xffe00c00) == 0x3c800000);
+}
+
+}  // namespace ferry::stencil

@@ -1,0 +1,233 @@
+// forge: turns the object files of stencil-compiled semantic functions into a stencil library (library.h).
+//   forge OUTPUT.bin HELPERS.inc OBJECT...
+// Each object carries a `ferry_stencils` section of {id, function} pairs; the functions' relocations are the holes.
+// Works for both hosts: the object's e_machine selects the relocation types (x86-64 psABI, AArch64 ELF supplement).
+#include <elf.h>
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "translator/baseline/glue.h"
+#include "translator/stencil/library.h"
+
+using namespace ferry;
+using namespace ferry::stencil;
+
+namespace {
+
+[[noreturn, gnu::format(printf, 1, 2)]] void die(const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  fputs("forge: ", stderr);
+  vfprintf(stderr, format, arguments);
+  fputc('\n', stderr);
+  exit(1);
+}
+
+std::vector<char> read_file(const char* path) {
+  FILE* file = fopen(path, "rb");
+  if (file == nullptr) die("cannot open %s", path);
+  std::vector<char> bytes;
+  char chunk[65536];
+  while (size_t n = fread(chunk, 1, sizeof chunk, file)) bytes.insert(bytes.end(), chunk, chunk + n);
+  fclose(file);
+  return bytes;
+}
+
+// A view of one relocatable object. Input is what our own compiler just wrote, so it is trusted.
+struct Object {
+  std::vector<char> bytes;
+  const Elf64_Ehdr* header;
+  const Elf64_Shdr* sections;
+  const char* section_names;
+  const Elf64_Sym* symbols = nullptr;
+  const char* symbol_names = nullptr;
+  std::map<u32, const Elf64_Shdr*> relocations;  // by target section
+
+  explicit Object(const char* path) : bytes(read_file(path)) {
+    header = at<Elf64_Ehdr>(0);
+    if (bytes.size() < sizeof *header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) die("%s is not ELF", path);
+    sections = at<Elf64_Shdr>(header->e_shoff);
+    section_names = at<char>(sections[header->e_shstrndx].sh_offset);
+    for (u32 i = 0; i < header->e_shnum; i++) {
+      if (sections[i].sh_type == SHT_SYMTAB) {
+        symbols = at<Elf64_Sym>(sections[i].sh_offset);
+        symbol_names = at<char>(sections[sections[i].sh_link].sh_offset);
+      } else if (sections[i].sh_type == SHT_RELA) {
+        relocations[sections[i].sh_info] = &sections[i];
+      }
+    }
+  }
+  template <class T>
+  const T* at(u64 offset) const { return reinterpret_cast<const T*>(bytes.data() + offset); }
+  const char* name(const Elf64_Shdr& section) const { return section_names + section.sh_name; }
+  const char* name(const Elf64_Sym& symbol) const { return symbol_names + symbol.st_name; }
+
+  template <class F>
+  void each_relocation(u32 section, F&& f) const {
+    auto found = relocations.find(section);
+    if (found == relocations.end()) return;
+    const Elf64_Rela* r = at<Elf64_Rela>(found->second->sh_offset);
+    for (u64 n = found->second->sh_size / sizeof *r; n-- != 0; r++) f(*r, symbols[ELF64_R_SYM(r->r_info)]);
+  }
+};
+
+std::optional<Patch> patch_of(u16 machine, u32 type) {
+  if (machine == EM_X86_64) {
+    switch (type) {
+      case R_X86_64_32:
+      case R_X86_64_32S: return Patch::abs_32;
+      case R_X86_64_64: return Patch::abs_64;
+      case R_X86_64_PC32:
+      case R_X86_64_PLT32: return Patch::pc_32;
+      default: return std::nullopt;
+    }
+  }
+  switch (type) {
+    case R_AARCH64_ADD_ABS_LO12_NC: return Patch::lo12_add;
+    case R_AARCH64_LDST8_ABS_LO12_NC: return Patch::lo12_8;
+    case R_AARCH64_LDST16_ABS_LO12_NC: return Patch::lo12_16;
+    case R_AARCH64_LDST32_ABS_LO12_NC: return Patch::lo12_32;
+    case R_AARCH64_LDST64_ABS_LO12_NC: return Patch::lo12_64;
+    case R_AARCH64_LDST128_ABS_LO12_NC: return Patch::lo12_128;
+    case R_AARCH64_MOVW_UABS_G0:
+    case R_AARCH64_MOVW_UABS_G0_NC: return Patch::movw_g0;
+    case R_AARCH64_MOVW_UABS_G1:
+    case R_AARCH64_MOVW_UABS_G1_NC: return Patch::movw_g1;
+    case R_AARCH64_MOVW_UABS_G2:
+    case R_AARCH64_MOVW_UABS_G2_NC: return Patch::movw_g2;
+    case R_AARCH64_MOVW_UABS_G3: return Patch::movw_g3;
+    case R_AARCH64_JUMP26: return Patch::jump_26;
+    case R_AARCH64_ADR_PREL_PG_HI21: return Patch::adr_page;
+    default: return std::nullopt;
+  }
+}
+
+struct Forge {
+  std::vector<Stencil> stencils;
+  std::vector<Hole> holes;
+  std::vector<u8> code, constants;
+  std::vector<std::string> helpers;
+
+  u16 helper_index(const std::string& name) {
+    for (size_t i = 0; i < helpers.size(); i++) {
+      if (helpers[i] == name) return static_cast<u16>(i);
+    }
+    helpers.push_back(name);
+    return static_cast<u16>(helpers.size() - 1);
+  }
+
+  // Where a section of constants starts in the library; copied at its first use.
+  u32 constants_of(const Object& object, u32 section, std::map<u32, u32>& placed, const char* function) {
+    if (auto found = placed.find(section); found != placed.end()) return found->second;
+    const Elf64_Shdr& s = object.sections[section];
+    if ((s.sh_flags & (SHF_WRITE | SHF_EXECINSTR)) != 0 || object.relocations.contains(section))
+      die("%s refers to %s, which is not plain constants", function, object.name(s));
+    while (constants.size() % 64 != 0) constants.push_back(0);
+    u32 start = static_cast<u32>(constants.size());
+    const u8* bytes = object.at<u8>(s.sh_offset);
+    constants.insert(constants.end(), bytes, bytes + s.sh_size);
+    return placed[section] = start;
+  }
+
+  void add_object(const char* path) {
+    Object object(path);
+    std::map<u32, u32> placed;
+    for (u32 i = 0; i < object.header->e_shnum; i++) {
+      if (strcmp(object.name(object.sections[i]), "ferry_stencils") != 0) continue;
+      const u64* entries = object.at<u64>(object.sections[i].sh_offset);
+      object.each_relocation(i, [&](const Elf64_Rela& r, const Elf64_Sym& symbol) {
+        u64 id = entries[r.r_offset / 8 - 1];
+        if (r.r_addend + symbol.st_value != 0) die("%s: stencil %llu is not in a section of its own", path, (unsigned long long)id);
+        add_stencil(object, static_cast<u32>(id), symbol.st_shndx, placed);
+      });
+    }
+  }
+
+  void add_stencil(const Object& object, u32 id, u32 section, std::map<u32, u32>& placed) {
+    const Elf64_Shdr& s = object.sections[section];
+    const char* function = object.name(s);
+    if (id >= stencils.size() || stencils[id].allocated) die("%s has a stencil id that is out of range or taken: %u", function, id);
+    Stencil stencil{static_cast<u32>(code.size()), static_cast<u16>(s.sh_size), 0, static_cast<u32>(holes.size()), 1};
+    if (s.sh_size > 0x7fff) die("%s is too large", function);
+    object.each_relocation(section, [&](const Elf64_Rela& r, const Elf64_Sym& symbol) {
+      std::optional<Patch> patch = patch_of(object.header->e_machine, ELF64_R_TYPE(r.r_info));
+      if (!patch) die("%s: relocation type %u is not supported", function, static_cast<u32>(ELF64_R_TYPE(r.r_info)));
+      Hole hole{static_cast<u16>(r.r_offset), *patch, source_of(object, symbol, function), static_cast<i32>(r.r_addend), 0, 0};
+      if (hole.source == Source::helper) hole.helper = helper_index(object.name(symbol));
+      if (hole.source == Source::constant)
+        hole.addend += static_cast<i32>(constants_of(object, symbol.st_shndx, placed, function) + symbol.st_value);
+      holes.push_back(hole);
+    });
+    const u8* bytes = object.at<u8>(s.sh_offset);
+    elide_final_jump(object, stencil, bytes);
+    stencil.hole_count = static_cast<u16>(holes.size() - stencil.first_hole);
+    code.insert(code.end(), bytes, bytes + stencil.size);
+    stencils[id] = stencil;
+  }
+
+  Source source_of(const Object& object, const Elf64_Sym& symbol, const char* function) {
+    if (symbol.st_shndx != SHN_UNDEF) return Source::constant;
+    std::string name = object.name(symbol);
+    if (name.size() == 6 && name.starts_with("hole_") && name[5] >= '0' && name[5] <= '5')
+      return static_cast<Source>(static_cast<int>(Source::operand_0) + name[5] - '0');
+    if (name == "next") return Source::next;
+    if (name == "taken") return Source::taken;
+    if (name == "hole_return_code") return Source::return_code;
+    if (name.starts_with("ferry_")) return Source::helper;
+    die("%s refers to %s: a stencil may only call ferry_ helpers", function, name.c_str());
+  }
+
+  // A jump to the following code at the very end is not needed; jumps to it land there all the same.
+  void elide_final_jump(const Object& object, Stencil& stencil, const u8* bytes) {
+    bool x86 = object.header->e_machine == EM_X86_64;
+    u16 jump_size = x86 ? 5 : 4;
+    for (size_t i = stencil.first_hole; i < holes.size(); i++) {
+      if (holes[i].source != Source::next || holes[i].offset != stencil.size - 4) continue;
+      if (x86 && bytes[stencil.size - 5] != 0xe9) continue;
+      stencil.size = static_cast<u16>(stencil.size - jump_size);
+      holes.erase(holes.begin() + static_cast<i64>(i));
+      return;
+    }
+  }
+};
+
+void write_or_die(FILE* file, const void* bytes, size_t size) {
+  if (size != 0 && fwrite(bytes, size, 1, file) != 1) die("write failed");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 4) die("usage: forge OUTPUT.bin HELPERS.inc OBJECT...");
+  Forge forge;
+  forge.stencils.resize(baseline::stencil_count);
+  for (int i = 3; i < argc; i++) forge.add_object(argv[i]);
+  for (int i = 0; i < baseline::glue_count; i++) {
+    if (forge.stencils[static_cast<size_t>(aarch64::instruction_stencil_count + i)].allocated == 0) die("glue stencil %d is missing", i);
+  }
+
+  FILE* out = fopen(argv[1], "wb");
+  if (out == nullptr) die("cannot write %s", argv[1]);
+  while (forge.code.size() % 64 != 0) forge.code.push_back(0);
+  Header header{library_magic, static_cast<u32>(forge.stencils.size()), static_cast<u32>(forge.holes.size()),
+                static_cast<u32>(forge.code.size()), static_cast<u32>(forge.constants.size())};
+  write_or_die(out, &header, sizeof header);
+  write_or_die(out, forge.stencils.data(), forge.stencils.size() * sizeof(Stencil));
+  write_or_die(out, forge.holes.data(), forge.holes.size() * sizeof(Hole));
+  write_or_die(out, forge.code.data(), forge.code.size());
+  write_or_die(out, forge.constants.data(), forge.constants.size());
+  if (fclose(out) != 0) die("cannot write %s", argv[1]);
+
+  FILE* list = fopen(argv[2], "w");
+  if (list == nullptr) die("cannot write %s", argv[2]);
+  fputs("// Written by the forge: the functions that stencils call.\n", list);
+  for (const std::string& helper : forge.helpers) fprintf(list, "FERRY_HELPER(%s)\n", helper.c_str());
+  if (fclose(list) != 0) die("cannot write %s", argv[2]);
+}

@@ -1,0 +1,47 @@
+// What of running translated code differs between hosts.
+#pragma once
+#include "guest/aarch64/cpu.h"
+#include "guest/types.h"
+#include "translator/stencil/library.h"
+#include "translator/stencil/reading.h"
+
+namespace ferry::stencil {
+
+// Patches one hole of a stencil pasted at write/run with `value`.
+void patch_hole(Patch patch, u8* write, u64 run, u64 value);
+
+// Code that can be redirected starts at addresses of this alignment.
+inline constexpr u64 patchable_alignment = 8;
+
+// Makes the code at `write` (run address `run`, aligned as above) a jump to `target`, atomically for threads that are
+// executing it. The first host instruction there must be at least as long as the jump.
+void redirect(u8* write, u64 run, u64 target);
+
+// Patches a pasted jump (a hole of source `taken` at site) to another target. Not atomic: only while no other thread runs code.
+void repoint_jump(u8* write_site, u64 run_site, u64 target);
+
+// Fills `size` bytes (less than patchable_alignment) with instructions that do nothing.
+void fill_padding(u8* write, size_t size);
+
+// Makes freshly written code visible to instruction fetch.
+void publish(u64 run, u64 size);
+
+// True when the host has what the stencils were compiled for; otherwise `missing` names it.
+bool host_supported(const char*& missing);
+
+// Runs translated code until it leaves. Saves and switches the floating-point control word.
+extern "C" void ferry_enter(aarch64::Cpu* cpu, const void* code);
+
+// The guest's floating-point control in its reset state.
+void initialize_fp_control(aarch64::Cpu& cpu);
+
+// Calls a reference function as translated code runs: under the guest's floating-point control, and such that
+// leave_from_signal() ends it.
+semantic::Outcome call_reference(aarch64::Cpu& cpu, semantic::ReferenceFunction function, const u64* operands);
+
+// In a signal handler: makes the interrupted translated code leave as if by a Leave, with cpu.host_sp's frame.
+void leave_from_signal(void* ucontext, const aarch64::Cpu& cpu);
+u64 interrupted_pc(const void* ucontext);
+bool fault_was_write(const void* ucontext);
+
+}  // namespace ferry::stencil

@@ -1,0 +1,50 @@
+#include "translator/stencil/library.h"
+
+#include "guest/check.h"
+
+// FERRY_STENCILS_BIN is the path of the forge's output for this host.
+asm(R"(
+    .section .rodata.ferry_stencil_library, "a"
+    .balign 64
+    .globl ferry_stencil_library
+    .hidden ferry_stencil_library
+ferry_stencil_library:
+    .incbin ")" FERRY_STENCILS_BIN R"("
+    .previous
+)");
+extern "C" const ferry::u8 ferry_stencil_library[];
+
+#define FERRY_HELPER(name) extern "C" void name();
+#include FERRY_STENCIL_HELPERS
+#undef FERRY_HELPER
+
+namespace ferry::stencil {
+
+namespace {
+const void* const helper_addresses[] = {
+#define FERRY_HELPER(name) reinterpret_cast<const void*>(&name),
+#include FERRY_STENCIL_HELPERS
+#undef FERRY_HELPER
+    nullptr,
+};
+}  // namespace
+
+const Library& library() {
+  static const Library library = [] {
+    const u8* p = ferry_stencil_library;
+    const auto& header = *reinterpret_cast<const Header*>(p);
+    check(header.magic == library_magic);
+    Library l{};
+    l.stencil_count = header.stencil_count;
+    l.constants_size = header.constants_size;
+    l.stencils = reinterpret_cast<const Stencil*>(p + sizeof header);
+    l.holes = reinterpret_cast<const Hole*>(l.stencils + header.stencil_count);
+    l.code = reinterpret_cast<const u8*>(l.holes + header.hole_count);
+    l.constants = l.code + header.code_size;
+    l.helpers = helper_addresses;
+    return l;
+  }();
+  return library;
+}
+
+}  // namespace ferry::stencil

@@ -1,0 +1,63 @@
+// The stencil library: what the forge writes at build time and the paster reads. One binary image per host, mapped
+// read-only as part of the program: Header, Stencil[stencil_count], Hole[hole_count], code bytes, constants.
+#pragma once
+#include "guest/types.h"
+
+namespace ferry::stencil {
+
+// What a hole's value is computed from.
+enum class Source : u8 {
+  operand_0, operand_1, operand_2, operand_3, operand_4, operand_5,
+  next,         // the code after the stencil
+  taken,        // the branch target's code
+  return_code,  // the code that a call returns to
+  constant,     // `addend` bytes into the constants
+  helper,       // the function of index `helper`
+};
+
+// How it is patched into the code. The names are the relocation types of the ELF ABI supplements.
+enum class Patch : u8 {
+  // x86-64 psABI
+  abs_32, abs_64, pc_32,
+  // AArch64 ELF: the immediate field of the instruction at `offset`
+  lo12_add, lo12_8, lo12_16, lo12_32, lo12_64, lo12_128,
+  movw_g0, movw_g1, movw_g2, movw_g3,
+  jump_26, adr_page,
+};
+
+struct Hole {
+  u16 offset;  // in the stencil
+  Patch patch;
+  Source source;
+  i32 addend;
+  u16 helper;
+  u16 reserved;
+};
+
+struct Stencil {
+  u32 code;        // byte offset into the code
+  u16 size;        // bytes, without a final jump to `next`
+  u16 hole_count;
+  u32 first_hole;
+  u32 allocated;   // 0: no such instruction
+};
+
+struct Header {
+  u32 magic;
+  u32 stencil_count, hole_count, code_size, constants_size;
+};
+inline constexpr u32 library_magic = 0x6c737266;  // "frsl"
+
+struct Library {
+  const Stencil* stencils;
+  const Hole* holes;
+  const u8* code;
+  const u8* constants;
+  u32 stencil_count, constants_size;
+  const void* const* helpers;
+};
+
+// The library of this host, part of the program.
+const Library& library();
+
+}  // namespace ferry::stencil

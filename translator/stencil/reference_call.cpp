@@ -1,0 +1,24 @@
+// The reference tier's way into a semantic function, through the same door as translated code.
+#include "translator/stencil/host.h"
+
+namespace ferry::stencil {
+
+namespace {
+struct ReferenceCall {
+  semantic::ReferenceFunction function;
+  const u64* operands;
+  semantic::Outcome outcome;
+};
+thread_local ReferenceCall* pending;
+
+PRESERVE_NONE void run_pending(aarch64::Cpu* cpu) { pending->outcome = pending->function(cpu, pending->operands); }
+}  // namespace
+
+semantic::Outcome call_reference(aarch64::Cpu& cpu, semantic::ReferenceFunction function, const u64* operands) {
+  ReferenceCall call{function, operands, {}};
+  pending = &call;
+  ferry_enter(&cpu, reinterpret_cast<const void*>(&run_pending));
+  return call.outcome;
+}
+
+}  // namespace ferry::stencil

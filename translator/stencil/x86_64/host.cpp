@@ -1,0 +1,124 @@
+// x86-64: relocations (psABI 4.4), entering and leaving translated code, cross-modifying code (SDM 9.1.3).
+#include "translator/stencil/host.h"
+
+#include <ucontext.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstring>
+
+#include "guest/check.h"
+
+using ferry::aarch64::Cpu;
+
+// Frame made by ferry_enter at Cpu::host_sp: the cpu, then the callee-saved registers.
+extern "C" [[gnu::naked]] void ferry_enter(Cpu*, const void*) {
+  asm(R"(
+    push %%rbp
+    mov %%rsp, %%rbp
+    push %%rbx
+    push %%r12
+    push %%r13
+    push %%r14
+    push %%r15
+    push %%rdi
+    mov %%rsp, %c[host_sp](%%rdi)
+    stmxcsr %c[host_fp](%%rdi)
+    ldmxcsr %c[guest_fp](%%rdi)
+    mov %%rdi, %%r12
+    call *%%rsi
+    .globl ferry_leave
+    .hidden ferry_leave
+ferry_leave:
+    pop %%rdi
+    stmxcsr %c[guest_fp](%%rdi)
+    ldmxcsr %c[host_fp](%%rdi)
+    movq $0, %c[host_sp](%%rdi)
+    pop %%r15
+    pop %%r14
+    pop %%r13
+    pop %%r12
+    pop %%rbx
+    pop %%rbp
+    ret
+)"
+      :
+      : [host_sp] "i"(offsetof(Cpu, host_sp)), [host_fp] "i"(offsetof(Cpu, host_fp_control)),
+        [guest_fp] "i"(offsetof(Cpu, guest_fp_control)));
+}
+extern "C" const char ferry_leave[];
+
+namespace ferry::stencil {
+
+namespace {
+template <class T>
+void put(u8* at, T value) { memcpy(at, &value, sizeof value); }
+
+i32 displacement(u64 from, u64 to) {
+  i64 distance = static_cast<i64>(to - from);
+  check(distance == static_cast<i32>(distance));
+  return static_cast<i32>(distance);
+}
+}  // namespace
+
+void patch_hole(Patch patch, u8* write, u64 run, u64 value) {
+  switch (patch) {
+    case Patch::abs_32: put(write, static_cast<u32>(value)); return;
+    case Patch::abs_64: put(write, value); return;
+    case Patch::pc_32: put(write, displacement(run, value)); return;
+    default: check(!"an x86-64 patch");
+  }
+}
+
+void redirect(u8* write, u64 run, u64 target) {
+  // One aligned 8-byte store: a jump of five bytes and the three bytes that were there.
+  u64 bytes;
+  memcpy(&bytes, write, sizeof bytes);
+  u64 jump = 0xe9 | static_cast<u64>(static_cast<u32>(displacement(run + 5, target))) << 8;
+  bytes = (bytes & 0xffffff0000000000) | jump;
+  std::atomic_ref<u64>(*reinterpret_cast<u64*>(write)).store(bytes, std::memory_order_release);
+}
+
+void repoint_jump(u8* write_site, u64 run_site, u64 target) { put(write_site, displacement(run_site + 4, target)); }
+
+void fill_padding(u8* write, size_t size) {
+  // The multi-byte NOPs recommended by the SDM (table 4-12), by length.
+  static const u8 nops[8][7] = {{},
+                                {0x90},
+                                {0x66, 0x90},
+                                {0x0f, 0x1f, 0x00},
+                                {0x0f, 0x1f, 0x40, 0x00},
+                                {0x0f, 0x1f, 0x44, 0x00, 0x00},
+                                {0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00},
+                                {0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00}};
+  memcpy(write, nops[size], size);
+}
+
+void publish(u64, u64) {}  // x86 keeps instruction fetch coherent
+
+bool host_supported(const char*& missing) {
+  __builtin_cpu_init();
+  if (!__builtin_cpu_supports("avx2")) missing = "AVX2";
+  else if (!__builtin_cpu_supports("fma")) missing = "FMA";
+  else if (!__builtin_cpu_supports("bmi2")) missing = "BMI2";
+  else return true;
+  return false;
+}
+
+void initialize_fp_control(Cpu& cpu) { cpu.guest_fp_control = 0x1f80; }  // all exceptions masked, round to nearest
+
+void leave_from_signal(void* context, const Cpu& cpu) {
+  auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+  registers[REG_RIP] = reinterpret_cast<greg_t>(ferry_leave);
+  registers[REG_RSP] = static_cast<greg_t>(cpu.host_sp);
+}
+
+u64 interrupted_pc(const void* context) {
+  return static_cast<u64>(static_cast<const ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP]);
+}
+
+bool fault_was_write(const void* context) {
+  return (static_cast<const ucontext_t*>(context)->uc_mcontext.gregs[REG_ERR] & 2) != 0;  // page fault error code, W/R
+}
+
+}  // namespace ferry::stencil

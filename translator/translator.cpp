@@ -1,0 +1,321 @@
+// Running guest code: the loop between translated code and the dispatcher, generations of code memory, faults, forks.
+#include "translator/translator.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "guest/check.h"
+#include "guest/log.h"
+#include "guest/memory.h"
+#include "translator/aarch64/decode.h"
+#include "translator/aarch64/helpers.h"
+#include "translator/baseline/baseline.h"
+#include "translator/cache/generation.h"
+#include "translator/stencil/host.h"
+
+namespace ferry::translator {
+
+using cache::Edge;
+using cache::Generation;
+
+namespace {
+
+// Blocks between two looks at the outside world; about 20 to 100 microseconds.
+constexpr i32 block_budget = 8192;
+
+Options options;
+std::mutex lock;  // translation, linking, invalidation, generations
+std::atomic<Generation*> current;
+u32 attached_threads;  // under the lock
+int fork_copy = -1;    // between before_fork and after_fork_in_*
+Stats counters;        // under the lock
+
+// Pages that have ever been translated lie in [low, high): most invalidations are decided by this alone.
+std::atomic<u64> translated_low = ~u64{0}, translated_high = 0;
+
+void release(Generation* generation) {
+  if (generation != nullptr && --generation->threads == 0 && generation != current.load(std::memory_order_relaxed)) delete generation;
+}
+
+void forget_targets(Cpu& cpu) {
+  memset(cpu.jump_cache, 0, sizeof(aarch64::JumpCacheEntry) * aarch64::jump_cache_size);
+  cpu.jump_cache[0].pc = 1;  // an odd pc never matches; slot 0 is where a branch to 0 looks
+  memset(cpu.return_stack, 0, sizeof cpu.return_stack);
+  for (aarch64::ReturnEntry& entry : cpu.return_stack) entry.pc = 1;
+}
+
+// Moves the thread to the current generation.
+Generation& synchronize(Cpu& cpu) {
+  Generation* generation = current.load(std::memory_order_acquire);
+  if (cpu.generation == generation) return *generation;
+  std::lock_guard guard(lock);
+  generation = current.load(std::memory_order_relaxed);
+  auto* old = static_cast<Generation*>(cpu.generation);
+  generation->threads++;
+  cpu.generation = generation;
+  release(old);
+  forget_targets(cpu);
+  return *generation;
+}
+
+u64 now_ns() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<u64>(t.tv_sec) * 1000000000 + static_cast<u64>(t.tv_nsec);
+}
+
+void note_translated(u64 pc) {
+  u64 page = pc & ~u64{4095};
+  if (page < translated_low.load(std::memory_order_relaxed)) translated_low.store(page);
+  if (page + 4096 > translated_high.load(std::memory_order_relaxed)) translated_high.store(page + 4096);
+}
+
+// The code at pc, translated if need be; 0 after a fetch fault. May move the thread to a new generation.
+u64 find_or_translate(Cpu& cpu) {
+  Generation* generation = &synchronize(cpu);
+  if (u64 code = generation->map.find(cpu.pc)) return code;
+  std::unique_lock guard(lock);
+  if (current.load(std::memory_order_relaxed) != generation || !generation->has_room()) {
+    if (current.load(std::memory_order_relaxed) == generation) {
+      log(Log::memory, "code memory is full: starting a new generation");
+      counters.flushes++;
+      current.store(new Generation(options.code_memory), std::memory_order_release);
+    }
+    guard.unlock();
+    generation = &synchronize(cpu);
+    guard.lock();
+  }
+  if (u64 code = generation->map.find(cpu.pc)) return code;
+  note_translated(cpu.pc);
+  u64 start = options.stats ? now_ns() : 0;
+  baseline::Translation translation = baseline::translate(*generation, GuestAddr{cpu.pc});
+  if (options.stats) counters.translate_ns += now_ns() - start;
+  counters.translated_blocks++;
+  counters.translated_instructions += translation.instructions;
+  return translation.code;
+}
+
+void link_edge(const Cpu& cpu, const Edge& edge, u64 code) {
+  if (!options.chain) return;
+  auto* generation = static_cast<Generation*>(cpu.generation);
+  std::lock_guard guard(lock);
+  // The block may have been invalidated meanwhile; then the next exit looks again.
+  if (generation->map.find(edge.target) == code) baseline::link(*generation, edge, code, attached_threads == 1);
+}
+
+void remember_target(Cpu& cpu, u64 code) {
+  cpu.jump_cache[(cpu.pc >> 2) & (aarch64::jump_cache_size - 1)] = {cpu.pc, reinterpret_cast<const void*>(code)};
+}
+
+Exit fetch_fault(const Cpu& cpu) {
+  if ((cpu.pc & 3) != 0) return {.reason = ExitReason::fault, .signal = SIGBUS, .code = BUS_ADRALN, .address = cpu.pc, .fetch = true};
+  return {.reason = ExitReason::fault, .signal = SIGSEGV, .code = SEGV_MAPERR, .address = cpu.pc, .fetch = true};
+}
+
+Exit exit_of(const Cpu& cpu) {
+  auto reason = static_cast<ExitReason>(cpu.exit_reason);
+  switch (reason) {
+    case ExitReason::fault:
+      return {.reason = reason, .signal = cpu.fault_signal, .code = cpu.fault_code, .address = cpu.fault_address, .write = cpu.fault_write != 0};
+    case ExitReason::undefined: {
+      log(Log::warning, "undefined instruction %08x at guest pc %#llx", static_cast<u32>(cpu.exit_operand), (unsigned long long)cpu.pc);
+      return {.reason = reason, .address = cpu.exit_operand};
+    }
+    default: return {.reason = reason};
+  }
+}
+
+// A poll exit: renews the budget, and says whether somebody asked for it.
+bool poll_wanted(Cpu& cpu) {
+  if (cpu.budget < 0) cpu.budget = block_budget;
+  return __atomic_exchange_n(&cpu.poll_requested, 0, __ATOMIC_ACQUIRE) != 0;
+}
+
+// One instruction by its semantic function: the reference tier.
+bool step_reference(Cpu& cpu, Exit& exit) {
+  u32 word;
+  aarch64::Instruction instruction;
+  if ((cpu.pc & 3) != 0 || !copy_from_guest(&word, GuestAddr{cpu.pc}, sizeof word)) return exit = fetch_fault(cpu), true;
+  semantic::ReferenceFunction function = nullptr;
+  if (aarch64::decode(word, GuestAddr{cpu.pc}, instruction)) function = aarch64::reference(instruction);
+  if (function == nullptr) {
+    cpu.exit_reason = static_cast<u64>(ExitReason::undefined);
+    cpu.exit_operand = word;
+    return exit = exit_of(cpu), true;
+  }
+  u64 pc = cpu.pc;
+  semantic::Outcome outcome = stencil::call_reference(cpu, function, instruction.operands);
+  if (cpu.exit_reason == static_cast<u64>(ExitReason::fault)) return exit = exit_of(cpu), true;
+  switch (outcome.control) {
+    case semantic::Control::next: cpu.pc = pc + 4; return false;
+    case semantic::Control::branch: cpu.pc = outcome.taken ? raw(instruction.target()) : pc + 4; return false;
+    case semantic::Control::jump:
+    case semantic::Control::call: cpu.pc = raw(instruction.target()); return false;
+    case semantic::Control::indirect_jump:
+    case semantic::Control::indirect_call:
+    case semantic::Control::function_return: cpu.pc = outcome.target; return false;
+    case semantic::Control::leave: break;
+  }
+  cpu.exit_reason = outcome.reason;
+  return exit = exit_of(cpu), true;
+}
+
+Exit run_reference(Cpu& cpu) {
+  Exit exit{ExitReason::poll};
+  for (;;) {
+    cpu.exit_reason = static_cast<u64>(ExitReason::poll);
+    if (step_reference(cpu, exit)) return exit;
+    if (--cpu.budget < 0 && poll_wanted(cpu)) return {ExitReason::poll};
+  }
+}
+
+}  // namespace
+
+void start(const Options& requested) {
+  options = requested;
+  const char* missing = nullptr;
+  if (!stencil::host_supported(missing)) fatal(std::string("this CPU lacks ") + missing, "ferry needs x86-64-v3 (Haswell or Zen, and later)");
+  current.store(new Generation(options.code_memory), std::memory_order_release);
+}
+
+void attach(Cpu& cpu) {
+  void* p = mmap(nullptr, sizeof(aarch64::JumpCacheEntry) * aarch64::jump_cache_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED) fatal("cannot allocate a thread's branch cache", "raise the address space limit (ulimit -v)");
+  cpu.jump_cache = static_cast<aarch64::JumpCacheEntry*>(p);
+  cpu.jump_cache[0].pc = 1;
+  for (aarch64::ReturnEntry& entry : cpu.return_stack) entry.pc = 1;
+  cpu.budget = block_budget;
+  cpu.exclusive_address = ~u64{0};
+  stencil::initialize_fp_control(cpu);
+  std::lock_guard guard(lock);
+  attached_threads++;
+  Generation* generation = current.load(std::memory_order_relaxed);
+  generation->threads++;
+  cpu.generation = generation;
+}
+
+void detach(Cpu& cpu) {
+  munmap(cpu.jump_cache, sizeof(aarch64::JumpCacheEntry) * aarch64::jump_cache_size);
+  std::lock_guard guard(lock);
+  attached_threads--;
+  release(static_cast<Generation*>(cpu.generation));
+  cpu.generation = nullptr;
+}
+
+Exit run(Cpu& cpu) {
+  if (options.reference) return run_reference(cpu);
+  const Edge* edge = nullptr;  // the unlinked edge that brought us here
+  bool indirect = false;
+  for (;;) {
+    void* generation = cpu.generation;
+    u64 code = (cpu.pc & 3) == 0 ? find_or_translate(cpu) : 0;
+    if (code == 0) return fetch_fault(cpu);
+    if (edge != nullptr && cpu.generation == generation) link_edge(cpu, *edge, code);
+    if (indirect) remember_target(cpu, code);
+    edge = nullptr;
+    indirect = false;
+    stencil::ferry_enter(&cpu, reinterpret_cast<const void*>(code));
+    if (logging(Log::exits)) log(Log::exits, "exit %u at %#llx", static_cast<u32>(cpu.exit_reason), (unsigned long long)cpu.pc);
+    switch (static_cast<ExitReason>(cpu.exit_reason)) {
+      case ExitReason::link: edge = reinterpret_cast<const Edge*>(cpu.exit_operand); break;
+      case ExitReason::lookup: indirect = true; break;
+      case ExitReason::poll:
+        if (poll_wanted(cpu)) return {ExitReason::poll};
+        break;
+      default: return exit_of(cpu);
+    }
+  }
+}
+
+void request_poll(Cpu& cpu) {
+  __atomic_store_n(&cpu.poll_requested, 1, __ATOMIC_RELEASE);
+  __atomic_store_n(&cpu.budget, -1, __ATOMIC_RELEASE);
+}
+
+GuestAddr locate(const Cpu& cpu, u64 host_pc) {
+  auto* generation = static_cast<const Generation*>(cpu.generation);
+  return GuestAddr{generation != nullptr ? generation->locate(host_pc) : 0};
+}
+
+bool handle_fault(Cpu& cpu, void* info, void* context) {
+  auto* siginfo = static_cast<siginfo_t*>(info);
+  if (siginfo->si_signo != SIGSEGV && siginfo->si_signo != SIGBUS) return false;
+  if (cpu.host_sp == 0) return false;
+  // Outside the blocks it is a helper, or a reference function, that set cpu.pc before it touched guest memory.
+  u64 pc = raw(locate(cpu, stencil::interrupted_pc(context)));
+  if (pc != 0) cpu.pc = pc;
+  cpu.exit_reason = static_cast<u64>(ExitReason::fault);
+  cpu.fault_signal = siginfo->si_signo;
+  // An address that x86 cannot even form raises #GP, without an address.
+  cpu.fault_code = siginfo->si_code == SI_KERNEL ? SEGV_MAPERR : siginfo->si_code;
+  cpu.fault_address = reinterpret_cast<u64>(siginfo->si_addr);
+  cpu.fault_write = stencil::fault_was_write(context);
+  stencil::leave_from_signal(context, cpu);
+  return true;
+}
+
+void invalidate(GuestAddr begin, GuestAddr end) {
+  if (raw(begin) >= translated_high.load() || raw(end) <= translated_low.load()) return;
+  std::lock_guard guard(lock);
+  Generation* generation = current.load(std::memory_order_relaxed);
+  u64 first = raw(begin) >> 12, last = (raw(end) + 4095) >> 12;
+  u32 count = 0;
+  if (last - first <= generation->pages.size()) {
+    for (u64 page = first; page < last; page++) count += generation->invalidate_page(page);
+  } else {
+    std::vector<u64> hit;
+    for (const auto& [page, blocks] : generation->pages) {
+      if (page >= first && page < last) hit.push_back(page);
+    }
+    for (u64 page : hit) count += generation->invalidate_page(page);
+  }
+  counters.invalidated_blocks += count;
+  if (count != 0) log(Log::memory, "invalidated %u blocks in %#llx-%#llx", count, (unsigned long long)raw(begin), (unsigned long long)raw(end));
+}
+
+void before_fork(Cpu& cpu) {
+  lock.lock();
+  auto* generation = static_cast<Generation*>(cpu.generation);
+  fork_copy = generation->code.copy_for_child(generation->used);
+}
+
+void after_fork_in_parent(Cpu&) {
+  cache::CodeMemory::drop_copy(fork_copy);
+  fork_copy = -1;
+  lock.unlock();
+}
+
+void after_fork_in_child(Cpu& cpu) {
+  auto* generation = static_cast<Generation*>(cpu.generation);
+  attached_threads = 1;
+  // Generations that other threads were still in stay mapped: their users are gone, but so is the count's meaning.
+  bool copied = generation->code.adopt_copy(fork_copy);
+  fork_copy = -1;
+  generation->threads = 1;
+  if (!copied || generation != current.load()) {
+    // Without a copy the code memory is the parent's: leave it alone and start afresh.
+    current.store(new Generation(options.code_memory));
+  }
+  lock.unlock();
+}
+
+Stats stats() {
+  std::lock_guard guard(lock);
+  Stats result = counters;
+  result.code_bytes = current.load()->used;
+  return result;
+}
+
+}  // namespace ferry::translator
+
+extern "C" void ferry_a64_ic_ivau(ferry::u64 address) {
+  ferry::u64 line = address & ~ferry::u64{63};
+  ferry::translator::invalidate(ferry::GuestAddr{line}, ferry::GuestAddr{line + 64});
+}
