@@ -16,7 +16,7 @@ bool on_signal_stack(const SignalStack& stack, u64 sp) {
   return sp > stack.base && sp - stack.base <= stack.size;
 }
 
-u32 signal_stack_flags(const SignalStack& stack, u64 sp) {
+u32 signal_stack_state(const SignalStack& stack, u64 sp) {
   if (stack.size == 0) return SS_DISABLE;
   return on_signal_stack(stack, sp) ? SS_ONSTACK : 0;
 }
@@ -60,7 +60,7 @@ void save_context(const Thread& thread, SignalContext& context) {
 // sigsp(): the alternate stack when the action wants it and the thread is not on it already.
 u64 stack_for(const Thread& thread, const SignalAction& action) {
   const SignalStack& stack = thread.signals.stack;
-  if ((action.flags & SA_ONSTACK) && signal_stack_flags(stack, thread.cpu.sp) == 0) return stack.base + stack.size;
+  if ((action.flags & SA_ONSTACK) && signal_stack_state(stack, thread.cpu.sp) == 0) return stack.base + stack.size;
   return thread.cpu.sp;
 }
 
@@ -101,7 +101,7 @@ Result<void> push_signal_frame(Thread& thread, const SignalAction& action, const
   frame.info = info;
   frame.user.stack = thread.signals.stack;
   u32 mode_flags = static_cast<u32>(thread.signals.stack.flags) & ss_autodisarm;
-  frame.user.stack.flags = static_cast<i32>(signal_stack_flags(thread.signals.stack, cpu.sp) | mode_flags);
+  frame.user.stack.flags = static_cast<i32>(signal_stack_state(thread.signals.stack, cpu.sp) | mode_flags);
   frame.user.mask = thread.signals.mask;
   save_context(thread, frame.user.context);
   size_t used = offsetof(SignalFrame, user.context.reserved) + sizeof(FpsimdContext) + sizeof(EsrContext) + 16;

@@ -80,6 +80,6 @@ u64 fault_syndrome(const translator::Exit& exit);
 
 // Whether `sp` is on the guest's alternate stack, and SS_ONSTACK / SS_DISABLE / 0 as sas_ss_flags() says it.
 bool on_signal_stack(const SignalStack& stack, u64 sp);
-u32 signal_stack_flags(const SignalStack& stack, u64 sp);
+u32 signal_stack_state(const SignalStack& stack, u64 sp);
 
 }  // namespace ferry::syscalls

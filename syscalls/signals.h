@@ -67,7 +67,12 @@ void unblock_signals(Thread& thread);
 // five what the guest believes it to be; `cancel` takes that back when the execve failed.
 void begin_exec_signals(Thread& thread);
 void cancel_exec_signals(Thread& thread);
-// CLONE_CLEAR_SIGHAND, and a vfork child's fresh copy: every handler becomes default.
-void reset_signal_handlers(Thread& thread);
+
+// What the system calls in signal_calls.cpp and process.cpp need; `actions.mutex` is held by the caller.
+SignalAction signal_disposition(SignalActions& actions, int signal);
+Result<void> install_signal_action(SignalActions& actions, int signal, const SignalAction& action);
+void reset_signal_handlers(SignalActions& actions);  // every handler becomes default: CLONE_CLEAR_SIGHAND
+// Takes one of `set` out of the deferred ones; false when there is none.
+bool take_deferred_signal(Thread& thread, u64 set, Siginfo& info);
 
 }  // namespace ferry::syscalls
