@@ -12,6 +12,7 @@ namespace {
 
 constexpr u64 table_limit = 65536;        // bytes of program headers, as load_elf_phdrs has it
 constexpr u64 interpreter_limit = 4096;   // PATH_MAX
+constexpr u64 alignment_limit = u64{1} << 30;
 
 static_assert(sizeof(Elf64_Phdr) == 56);
 
@@ -50,6 +51,7 @@ std::expected<void, ElfFailure> check_load(const Elf64_Phdr& p, u32 index, u64 f
   if (p.p_align > 1 && !std::has_single_bit(p.p_align)) {
     return refuse(ElfError::alignment_not_power_of_two, p.p_align, 0, index);
   }
+  if (p.p_align > alignment_limit) return refuse(ElfError::alignment_too_large, p.p_align, alignment_limit, index);
   // Linux maps by pages whatever p_align says, so files linked with a small one run; only the page must agree.
   if (p.p_filesz != 0 && ((p.p_vaddr ^ p.p_offset) & (page_size - 1)) != 0) {
     return refuse(ElfError::misaligned_segment, p.p_vaddr, p.p_offset, index);

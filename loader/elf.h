@@ -26,7 +26,7 @@ enum : u32 { segment_execute = 1, segment_write = 2, segment_read = 4 };
 struct Segment {
   u64 address, memory_size;  // as linked, before any load bias
   u64 offset, file_size;
-  u64 alignment;             // 0, 1 or a power of two
+  u64 alignment;             // 0, 1 or a power of two up to 1 GiB
   u32 flags;                 // segment_*
   u32 index;                 // in the program header table, for messages
 
@@ -69,6 +69,7 @@ enum class ElfError : u8 {
   segment_overflow,
   segment_out_of_range,        // ends above address_limit
   alignment_not_power_of_two,
+  alignment_too_large,         // more than 1 GiB, the largest page there is
   misaligned_segment,          // address and offset differ modulo the page
   segments_not_ascending,
   overlapping_segments,

@@ -56,6 +56,8 @@ std::string segment_text(ElfError error, unsigned segment, Number found, Number 
       return sentence("segment %u ends at 0x%llx, above the last guest address 0x%llx", segment, found, limit);
     case ElfError::alignment_not_power_of_two:
       return sentence("segment %u has the alignment 0x%llx, not a power of two", segment, found);
+    case ElfError::alignment_too_large:
+      return sentence("segment %u has the alignment 0x%llx, more than 0x%llx", segment, found, limit);
     case ElfError::misaligned_segment:
       return sentence("segment %u has the address 0x%llx and the file offset 0x%llx, which differ within the page", segment, found, limit);
     case ElfError::segments_not_ascending:

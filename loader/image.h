@@ -22,6 +22,10 @@ struct Image {
   std::vector<Mapping> mappings;
 };
 
+// What the host allows on memory that the guest sees with `protection`: guest code is read by the translator and never runs as
+// it is, so PROT_EXEC is dropped and implies PROT_READ (an execute-only segment must still be readable by ferry).
+int host_protection(int protection);
+
 // A program at a linked address goes there or nowhere: the error names what is in the way.
 // `name` is for messages.
 std::expected<Image, LoadError> map_image(const Elf& elf, const File& file, const std::string& name, Placement placement,
