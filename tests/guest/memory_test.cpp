@@ -15,7 +15,7 @@ namespace {
 class GuestMemory : public testing::Test {
  protected:
   void SetUp() override {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_flags = SA_SIGINFO;
     action.sa_sigaction = [](int signal, siginfo_t*, void* context) {
       if (!fix_up_guest_access(context)) ::signal(signal, SIG_DFL);
@@ -35,7 +35,7 @@ class GuestMemory : public testing::Test {
 
   size_t page_ = 0;
   char* pages_ = nullptr;
-  struct sigaction previous_ {};
+  struct sigaction previous_{};
 };
 
 TEST_F(GuestMemory, copies_up_to_the_last_readable_byte) {

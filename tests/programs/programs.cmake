@@ -1,2 +1,42 @@
 # The guest programs, by what they try. guest_program() is explained in CMakeLists.txt beside this file.
-guest_program(hello SOURCES hello.c EXPECT hello.txt ARGS one "two words" VARIANTS dynamic static static-pie non-pie)
+set(every_linking dynamic static static-pie non-pie)
+
+# Starting and ending.
+guest_program(hello SOURCES hello.c EXPECT hello.txt ARGS one "two words" VARIANTS ${every_linking})
+guest_program(start SOURCES start.c ARGS one VARIANTS ${every_linking})
+guest_program(ending SOURCES ending.c ARGS 42 STATUS 42 VARIANTS dynamic static)
+foreach(how "_exit:3" "abort:-6" "fault:-11" "kill:-9")
+  string(REPLACE ":" ";" how ${how})
+  list(GET how 0 word)
+  list(GET how 1 status)
+  guest_program(ending_${word} SOURCES ending.c ARGS ${word} STATUS ${status})
+endforeach()
+
+# Instructions.
+guest_program(integers SOURCES integers.c COMPARE_QEMU)
+guest_program(flags SOURCES flags.c COMPARE_QEMU)
+guest_program(wide_integers SOURCES wide_integers.c COMPARE_QEMU)
+guest_program(rounding SOURCES rounding.c COMPARE_QEMU)
+guest_program(neon_integer SOURCES neon_integer.c COMPARE_QEMU)
+guest_program(neon_float SOURCES neon_float.c COMPARE_QEMU)
+guest_program(crypto SOURCES crypto.c OPTIONS -march=armv8-a+crypto+crc)
+guest_program(atomics SOURCES atomics.c COMPARE_QEMU VARIANTS dynamic static)
+guest_program(atomics_lse SOURCES atomics.c COMPARE_QEMU OPTIONS -march=armv8.1-a)
+guest_program(atomics_exclusive SOURCES atomics.c COMPARE_QEMU OPTIONS -mno-outline-atomics)
+guest_program(new_code SOURCES new_code.c EXPECT new_code.txt)
+
+# The C library and what compilers make of the language, optimised and not.
+guest_program(language SOURCES language.c COMPARE_QEMU)
+guest_program(language_plain SOURCES language.c COMPARE_QEMU OPTIONS -O0)
+guest_program(strings SOURCES strings.c VARIANTS dynamic static OPTIONS -fno-builtin -D_GNU_SOURCE)
+guest_program(formatting SOURCES formatting.c COMPARE_QEMU)
+guest_program(mathematics SOURCES mathematics.c COMPARE_QEMU)
+guest_program(long_double SOURCES long_double.c COMPARE_QEMU)
+guest_program(standard_library SOURCES standard_library.cpp COMPARE_QEMU VARIANTS dynamic static OPTIONS -Wno-deprecated-declarations)
+
+# The kernel.
+guest_program(files SOURCES files.c EXPECT files.txt)
+guest_program(memory SOURCES memory.c VARIANTS dynamic static)
+guest_program(signals SOURCES signals.c EXPECT signals.txt VARIANTS dynamic static)
+guest_program(threads SOURCES threads.c EXPECT threads.txt VARIANTS dynamic static)
+guest_program(processes SOURCES processes.c EXPECT processes.txt VARIANTS dynamic static)
