@@ -105,6 +105,9 @@ struct HostLayoutOf<SemaphoreSet> { using type = host_abi::SemaphoreSet; };
 template <class T>
 using HostLayout = typename HostLayoutOf<T>::type;
 
+template <class T>
+void convert(const T& from, T& to) { to = from; }
+
 // Field by field between a guest structure and its host counterpart, either way.
 template <class From, class To>
 void convert_stat(const From& from, To& to) {

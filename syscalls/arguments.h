@@ -49,16 +49,33 @@ FERRY_SCALAR(FdOrNew, i32);          // -1 where there is none
 FERRY_SCALAR(DirFd, i32);            // AT_FDCWD; the PathAt after it is relative to it
 FERRY_SCALAR(CloneFlags, u64);       // the exit signal is in the low byte
 FERRY_SCALAR(FutexOperation, i32);
-FERRY_SCALAR(FutexTimeout, u64);     // a timespec or a count, by the operation
 FERRY_SCALAR(IpcKey, i32);
 FERRY_SCALAR(IoctlRequest, u32);
-FERRY_SCALAR(IoctlArgument, u64);
-FERRY_SCALAR(FcntlArgument, u64);
 FERRY_SCALAR(String, GuestAddr);     // NUL-terminated, not a path of this machine
 FERRY_SCALAR(StringArray, GuestAddr);  // argv
 FERRY_SCALAR(Environment, GuestAddr);  // envp, printed as its size
 FERRY_SCALAR(InMessage, GuestAddr);  // a MessageHeader
 #undef FERRY_SCALAR
+
+// An argument that some operations do not have: strace leaves it out when present() is false.
+#define FERRY_OPTIONAL(Kind)                         \
+  struct Kind : Scalar<u64> {                        \
+    using Scalar::Scalar;                            \
+    bool present(const Call& call) const;            \
+    void print(Text& text, const Call& call) const;  \
+  }
+FERRY_OPTIONAL(FcntlArgument);
+FERRY_OPTIONAL(FutexTimeout);  // a timespec or a count, by the operation
+FERRY_OPTIONAL(FutexSecond);
+FERRY_OPTIONAL(FutexValue);
+#undef FERRY_OPTIONAL
+
+struct IoctlArgument : Scalar<u64> {  // as ioctls.def says of the request in argument 1
+  using Scalar::Scalar;
+  static constexpr When when = When::after;
+  bool present(const Call& call) const;
+  void print(Text& text, const Call& call) const;
+};
 
 template <const FlagTable& table>
 struct Flags : Scalar<u64> {
@@ -71,13 +88,14 @@ struct Enum : Scalar<i32> {
   void print(Text& text, const Call&) const { print_enum(text, static_cast<u32>(value), table); }
 };
 
+bool creates_file(u64 open_flags);  // O_CREAT or O_TMPFILE, in the guest's bits
+
 // mode_t that only counts when the flags in argument `flags` create a file.
 template <int flags>
 struct CreateMode : Scalar<u32> {
   using Scalar::Scalar;
-  static constexpr int flags_index = flags;
-  bool present(const Call& call) const;  // strace leaves it out otherwise
-  void print(Text& text, const Call& call) const;
+  bool present(const Call& call) const { return creates_file(call.arguments[flags]); }
+  void print(Text& text, const Call&) const { Mode{value}.print(text, {}); }
 };
 
 // How the last component of a path is treated when it is a symbolic link.

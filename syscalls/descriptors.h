@@ -10,5 +10,7 @@ int take_descriptor(int fd, bool close_on_exec = true);
 void protect_descriptor(int fd);
 void unprotect_descriptor(int fd);
 bool is_protected_descriptor(long fd);
+// The lowest protected descriptor in [begin, end), or `end`.
+unsigned long next_protected_descriptor(unsigned long begin, unsigned long end);
 
 }  // namespace ferry::syscalls

@@ -3,9 +3,11 @@
 #pragma once
 #include "guest/types.h"
 
-namespace ferry::syscalls {
-
+namespace ferry {
 struct Thread;
+}
+
+namespace ferry::syscalls {
 
 // On return cpu.x[0] is the result, a negated errno, or a restart code of host_syscall.h for the caller to act on.
 // Calls that do not return to the guest (exit, a successful execve) do not return here either.

@@ -60,9 +60,9 @@ void walk_robust_list(Thread& thread) {
   if (pending != 0) abandon_lock(pending, *head, thread.tid, true);
 }
 
-Result<i64> sys_futex(Thread&, Addr address, FutexOperation operation, Uint value, FutexTimeout timeout, Addr address2, Hex32 value3) {
+Result<i64> sys_futex(Thread&, Addr address, FutexOperation operation, Uint value, FutexTimeout timeout, FutexSecond address2, FutexValue value3) {
   return from_raw(host_syscall(SYS_futex, raw(address.value), argument(operation.value), value.value, timeout.value,
-                               raw(address2.value), value3.value));
+                               address2.value, value3.value));
 }
 
 Result<i64> sys_futex_waitv(Thread&, Addr waiters, Uint count, Hex flags, In<Timespec> timeout, Enum<clocks> clock) {

@@ -9,7 +9,9 @@ extern bool strace_enabled;  // tested before every call; set by start_strace on
 // Traces to `file` (appended to), or to standard error when null. False with errno when the file cannot be opened.
 // The descriptor is moved out of the guest's way and kept through execve.
 bool start_strace(const char* file);
-int strace_descriptor();  // -1 when not tracing; an execve of ferry hands it on in FERRY_STRACE_FD
+// In a ferry that another one executed: goes on writing to its strace_descriptor(), with "[pid N] " before each line.
+void continue_strace(int descriptor);
+int strace_descriptor();  // -1 when not tracing
 
 // Every line begins with "[pid N] " from now on: this process has more than one thread, or is a child.
 void strace_several_tasks();
@@ -26,11 +28,12 @@ void strace_signal(const Siginfo& info);
 // What dispatch() does when tracing. The first prints what the guest hands in, the second the rest and the whole line.
 struct StraceLine {
   Text arguments[6];
-  u32 number = 0;
+  u64 number = 0;
+  long task = 0;
   bool printed = false;
   StraceLine* outer = nullptr;
 };
-void strace_begin(StraceLine& line, u32 number, const Call& call);
+void strace_begin(StraceLine& line, u64 number, const Call& call);
 void strace_end(StraceLine& line, const Call& call);
 
 }  // namespace ferry::syscalls
