@@ -120,6 +120,7 @@ struct Reading<function> {
     return function(*cpu, operand_from_value<A>(cpu, operands[i])...);
   }
 
+  // Also the bitcode's reading: the optimiser inlines it with an array of constants.
   static Outcome reference(Cpu* cpu, const u64* operands) {
     Outcome outcome{.control = control};
     if constexpr (control == Control::next) {

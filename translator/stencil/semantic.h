@@ -247,13 +247,46 @@ struct [[gnu::packed, gnu::may_alias]] Unaligned {
 };
 
 // T: an unsigned integer of 1 to 8 bytes, or a 16-byte vector type.
+#if defined(FERRY_BITCODE)
+// The optimiser replaces these by accesses with a fault edge.
+extern "C" {
+u8 ferry_guest_load_1(u64 address);
+u16 ferry_guest_load_2(u64 address);
+u32 ferry_guest_load_4(u64 address);
+u64 ferry_guest_load_8(u64 address);
+RawVector ferry_guest_load_16(u64 address);
+void ferry_guest_store_1(u64 address, u8 value);
+void ferry_guest_store_2(u64 address, u16 value);
+void ferry_guest_store_4(u64 address, u32 value);
+void ferry_guest_store_8(u64 address, u64 value);
+void ferry_guest_store_16(u64 address, RawVector value);
+}
+#endif
+
+// T: an unsigned integer of 1 to 8 bytes, or a 16-byte vector type.
 template <class T>
 FERRY_INLINE T load(u64 address) {
+#if defined(FERRY_BITCODE)
+  if constexpr (sizeof(T) == 1) return __builtin_bit_cast(T, ferry_guest_load_1(address));
+  else if constexpr (sizeof(T) == 2) return __builtin_bit_cast(T, ferry_guest_load_2(address));
+  else if constexpr (sizeof(T) == 4) return __builtin_bit_cast(T, ferry_guest_load_4(address));
+  else if constexpr (sizeof(T) == 8) return __builtin_bit_cast(T, ferry_guest_load_8(address));
+  else return __builtin_bit_cast(T, ferry_guest_load_16(address));
+#else
   return reinterpret_cast<volatile Unaligned<T>*>(address)->value;
+#endif
 }
 template <class T>
 FERRY_INLINE void store(u64 address, T value) {
+#if defined(FERRY_BITCODE)
+  if constexpr (sizeof(T) == 1) ferry_guest_store_1(address, __builtin_bit_cast(u8, value));
+  else if constexpr (sizeof(T) == 2) ferry_guest_store_2(address, __builtin_bit_cast(u16, value));
+  else if constexpr (sizeof(T) == 4) ferry_guest_store_4(address, __builtin_bit_cast(u32, value));
+  else if constexpr (sizeof(T) == 8) ferry_guest_store_8(address, __builtin_bit_cast(u64, value));
+  else ferry_guest_store_16(address, __builtin_bit_cast(RawVector, value));
+#else
   reinterpret_cast<volatile Unaligned<T>*>(address)->value = value;
+#endif
 }
 
 // ---- Calls out of line, for what is rare or large. Through an absolute address, so that code memory may be anywhere.

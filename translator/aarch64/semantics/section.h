@@ -32,18 +32,29 @@ inline constexpr bool is_allocated = true;
 template <>
 inline constexpr bool is_allocated<decltype(nullptr)> = false;
 
-#if defined(FERRY_STENCIL)
+#if defined(FERRY_STENCIL) || defined(FERRY_BITCODE)
 
+// What the forge, or the optimiser in the bitcode, finds a variant's code by.
 struct StencilEntry {
   u64 id;
+#if defined(FERRY_STENCIL)
   semantic::StencilCode code;  // null: unallocated
+#else
+  semantic::ReferenceFunction code;
+#endif
 };
 
 template <class Instance, u32 variant>
 consteval StencilEntry stencil_entry() {
   constexpr auto function = selected_function<Instance, variant>();
   StencilEntry entry{static_cast<u64>(first_stencil(Instance::row)) + variant, nullptr};
-  if constexpr (is_allocated<decltype(selected_function<Instance, variant>())>) entry.code = &semantic::Reading<function>::stencil;
+  if constexpr (is_allocated<decltype(selected_function<Instance, variant>())>) {
+#if defined(FERRY_STENCIL)
+    entry.code = &semantic::Reading<function>::stencil;
+#else
+    entry.code = &semantic::Reading<function>::reference;
+#endif
+  }
   return entry;
 }
 
