@@ -4,11 +4,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdio>
+
 namespace ferry::loader {
 
 File::~File() {
   if (fd_ >= 0) close(fd_);
 }
+
+namespace {
+
+// Execute permission with the effective ids, and not on a noexec mount: what execve looks at.
+bool executable(int fd) {
+  if (faccessat(fd, "", X_OK, AT_EACCESS | AT_EMPTY_PATH) == 0) return true;
+  if (errno != EINVAL) return false;
+  char path[32];  // a kernel before 5.8 has no faccessat2
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
+}
+
+}  // namespace
 
 Result<File> File::check_program(int fd) {
   File file;
@@ -16,8 +31,7 @@ Result<File> File::check_program(int fd) {
   struct stat status;
   if (fstat(fd, &status) != 0) return fail(errno);
   if (!S_ISREG(status.st_mode)) return fail(EACCES);
-  // Execute permission with the effective ids, and not on a noexec mount: what execve looks at.
-  if (faccessat(fd, "", X_OK, AT_EACCESS | AT_EMPTY_PATH) != 0) return fail(EACCES);
+  if (!executable(fd)) return fail(EACCES);
   file.size_ = static_cast<u64>(status.st_size);
   return file;
 }

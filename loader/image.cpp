@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <span>
 
 #include "guest/log.h"
 #include "guest/memory.h"
@@ -99,12 +100,22 @@ std::unexpected<LoadError> cannot_place(const Segment& s, const std::string& nam
                                    "link it as a position-independent program (-pie)"});
 }
 
+// After a failure: what was reserved or mapped for the first `count` segments.
+void unmap_segments(const Elf& elf, u64 bias, size_t count) {
+  for (const Segment& s : std::span(elf.loads).first(count)) {
+    munmap(host_pointer(page_floor(s.address) + bias), page_ceil(s.end()) - page_floor(s.address));
+  }
+}
+
 std::expected<u64, LoadError> place_as_linked(const Elf& elf, const std::string& name) {
   u64 previous_end = 0;
-  for (const Segment& s : elf.loads) {
+  for (size_t i = 0; i < elf.loads.size(); ++i) {
+    const Segment& s = elf.loads[i];
     u64 begin = std::max(page_floor(s.address), previous_end), end = page_ceil(s.end());
-    if (begin < end) {
-      if (int error = reserve(begin, end)) return cannot_place(s, name, begin, end, error);
+    if (int error = begin < end ? reserve(begin, end) : 0) {
+      auto failure = cannot_place(s, name, begin, end, error);
+      unmap_segments(elf, 0, i);
+      return failure;
     }
     previous_end = end;
   }
@@ -221,7 +232,10 @@ std::expected<Image, LoadError> map_image(const Elf& elf, const File& file, cons
   Image image{.bias = *bias, .begin = elf.begin() + *bias, .end = elf.end() + *bias, .mappings = {}};
   image.mappings.reserve(elf.loads.size());
   for (const Segment& s : elf.loads) {
-    if (!map_segment(s, file, *bias, image.mappings)) return cannot_map(name, errno == EFAULT ? EIO : errno);
+    if (map_segment(s, file, *bias, image.mappings)) continue;
+    auto failure = cannot_map(name, errno == EFAULT ? EIO : errno);
+    unmap_segments(elf, *bias, elf.loads.size());
+    return failure;
   }
   log(Log::load, "%s: mapped at 0x%llx to 0x%llx", name.c_str(), static_cast<unsigned long long>(image.begin),
       static_cast<unsigned long long>(image.end));

@@ -27,7 +27,7 @@ struct Image {
 int host_protection(int protection);
 
 // A program at a linked address goes there or nowhere: the error names what is in the way.
-// `name` is for messages.
+// `name` is for messages. A failure leaves nothing mapped.
 std::expected<Image, LoadError> map_image(const Elf& elf, const File& file, const std::string& name, Placement placement,
                                           bool randomize);
 

@@ -96,7 +96,8 @@ struct LoadedProgram {
 // Opens the program, follows #! lines, finds the interpreter and checks all of it. Any thread; no effect but open files.
 std::expected<Program, LoadError> prepare(LoadRequest request);
 
-// Maps the program, its interpreter, the vDSO and the stack. Once in a process: a failure leaves what was mapped.
+// Maps the program, its interpreter, the vDSO and the stack. A failure may leave some of it mapped:
+// the process is of no use then.
 std::expected<LoadedProgram, LoadError> map(const Program& program);
 
 // Both.
