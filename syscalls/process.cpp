@@ -55,11 +55,13 @@ Result<i64> fork_process(Thread& thread, const CloneRequest& request) {
   TRY_VOID(block_signals(thread));
   lock_memory_for_fork();
   thread.actions->mutex.lock();
+  translator::before_fork(thread.cpu);
   i64 pid = host_fork(request);
+  if (pid == 0) translator::after_fork_in_child(thread.cpu);
+  else translator::after_fork_in_parent(thread.cpu);
   thread.actions->mutex.unlock();
   unlock_memory_after_fork();
   if (pid == 0) {
-    translator::after_fork_in_child(thread.cpu);
     thread.tid = static_cast<i32>(raw_syscall(SYS_gettid));
     thread.signals.deferred = 0;
     begin_child(thread, request);

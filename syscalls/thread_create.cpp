@@ -33,6 +33,7 @@ void futex_set(std::atomic<i32>& word, i32 value) {
 
 // What a new host thread is started with. Lives on the creator's stack until `result` is set.
 struct Start {
+  const Thread& parent;
   const CloneRequest& request;
   std::unique_ptr<Thread> child;
   std::atomic<i32> result{0};  // the tid, or a negated errno
@@ -59,7 +60,6 @@ std::unique_ptr<Thread> make_child(const Thread& parent) {
   child->actions = parent.actions;
   child->signals.mask = parent.signals.mask;
   child->signals.stack = parent.signals.stack;
-  copy_guest_state(child->cpu, parent.cpu);
   return child;
 }
 
@@ -73,6 +73,7 @@ void* thread_body(void* argument) {
   // A host thread shares everything; what the guest wanted apart is taken apart here.
   if (u64 apart = ~start.request.flags & (CLONE_FS | CLONE_FILES)) raw_syscall(SYS_unshare, apart);
   attach_thread(*thread);
+  copy_guest_state(thread->cpu, start.parent.cpu);
   begin_child(*thread, start.request);
   write_parent_tid(start.request, thread->tid);
   futex_set(start.result, thread->tid);
@@ -166,6 +167,7 @@ void* donor_body(void* argument) {
     thread->actions = actions.get();
   }
   attach_thread(*thread);
+  copy_guest_state(thread->cpu, start.parent.cpu);
   MemorySharer sharer{*thread, request, result};
   i64 pid = host_vfork(sharer);
   if (pid < 0) futex_set(*result, static_cast<i32>(pid));
@@ -179,7 +181,7 @@ void* donor_body(void* argument) {
 bool has_several_threads() { return several_threads.load(std::memory_order_relaxed); }
 
 Result<i64> create_thread(Thread& thread, const CloneRequest& request) {
-  Start start{request, make_child(thread)};
+  Start start{thread, request, make_child(thread)};
   if (!start.child) return fail(EAGAIN);
   TRY_VOID(block_signals(thread));
   several_threads = true;
@@ -208,7 +210,7 @@ Result<i64> create_vfork_child(Thread& thread, const CloneRequest& request) {
 }
 
 Result<i64> create_process_sharing_memory(Thread& thread, const CloneRequest& request) {
-  Start start{request, make_child(thread)};
+  Start start{thread, request, make_child(thread)};
   if (!start.child) return fail(EAGAIN);
   TRY_VOID(block_signals(thread));
   several_threads = true;
