@@ -234,6 +234,13 @@ Exit run(Cpu& cpu) {
   }
 }
 
+Exit step(Cpu& cpu) {
+  Exit exit{ExitReason::poll};
+  cpu.exit_reason = static_cast<u64>(ExitReason::poll);
+  step_reference(cpu, exit);
+  return exit;
+}
+
 void request_poll(Cpu& cpu) {
   __atomic_store_n(&cpu.poll_requested, 1, __ATOMIC_RELEASE);
   __atomic_store_n(&cpu.budget, -1, __ATOMIC_RELEASE);

@@ -40,6 +40,9 @@ void detach(Cpu& cpu);
 // Host signals may arrive throughout; the handler calls request_poll() or handle_fault().
 Exit run(Cpu& cpu);
 
+// Runs one instruction by its semantic function, the reference; a completed one is an exit with reason poll.
+Exit step(Cpu& cpu);
+
 // Makes run() on that thread return with ExitReason::poll soon: within one budget of blocks, immediately when called from
 // a signal handler on the same thread. Async-signal-safe; any thread.
 void request_poll(Cpu& cpu);

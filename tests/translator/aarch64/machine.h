@@ -1,0 +1,33 @@
+// A guest CPU with the memory that the instruction tests share: the tested words' slots and the data window of
+// oracle/record.h, mapped in this process too, and host fault handlers that report guest faults.
+#pragma once
+#include <string>
+
+#include "tests/translator/oracle/record.h"
+#include "translator/aarch64/decode.h"
+#include "translator/translator.h"
+
+namespace ferry::test {
+
+enum class Tier { reference, baseline };
+
+class Machine {
+ public:
+  // One a process: maps the slots and the window, starts the translator, installs fault handlers.
+  static Machine& instance();
+
+  // Puts the word into slot `slot`, followed by SVC #0, and drops translations of the slot's old contents.
+  void place(u64 slot, u32 word);
+
+  // Runs the instruction in the slot of state.pc from `state`. A result's pc after a completed instruction is the next pc.
+  OracleResult run(Tier tier, const OracleState& state);
+
+ private:
+  Machine();
+  aarch64::Cpu cpu_{};
+};
+
+// The differences between two results, one line each; empty when there are none. FP state only where asked.
+std::string differences(const OracleResult& expected, const OracleResult& actual);
+
+}  // namespace ferry::test
