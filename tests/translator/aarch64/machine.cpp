@@ -87,8 +87,9 @@ OracleResult Machine::run(Tier tier, const OracleState& state) {
       break;
     case translator::ExitReason::syscall:
       // The slot's second word: its pc is where the tested instruction went on.
-      if (tier == Tier::baseline) result.state.pc -= 4;
+      if (result.state.pc == state.pc + ORACLE_SLOT) result.state.pc -= 4;
       break;
+    case translator::ExitReason::breakpoint: result.signal = SIGTRAP; break;
     default: break;
   }
   oracle_check_window(&result);

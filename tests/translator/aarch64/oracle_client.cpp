@@ -1,5 +1,6 @@
 #include "tests/translator/aarch64/oracle_client.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>

@@ -13,7 +13,7 @@
 using ferry::aarch64::Cpu;
 
 // Frame made by ferry_enter at Cpu::host_sp: callee-saved registers, then the cpu. While translated code runs the host's
-// FPCR and FPSR are the guest's: guest_fp_control holds FPCR in its low and FPSR in its high half-word pair (see fp_control.h).
+// FPCR and FPSR are the guest's (aarch64/fp_control.cpp).
 extern "C" [[gnu::naked]] void ferry_enter(Cpu*, const void*) {
   asm(R"(
     stp x29, x30, [sp, #-176]!
@@ -43,6 +43,8 @@ extern "C" [[gnu::naked]] void ferry_enter(Cpu*, const void*) {
 ferry_leave:
     ldr x0, [sp, #160]
     mrs x9, fpsr
+    ldr w10, [x0, %[guest_fpsr]]
+    orr w9, w9, w10
     str w9, [x0, %[guest_fpsr]]
     mrs x9, fpcr
     str w9, [x0, %[guest_fpcr]]

@@ -1,0 +1,155 @@
+// Runs every line of sentences/*.txt in the reference, in the baseline and on the oracle, and checks that each row of the
+// encodings table has a sentence. FERRY_WRITE_SENTENCES=DIR writes DIR/missing.txt: for each row without one, a sentence
+// whose outcome the oracle told; read it, then add it to the section's file.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <set>
+
+#include "tests/translator/aarch64/case_generator.h"
+#include "tests/translator/aarch64/machine.h"
+#include "tests/translator/aarch64/oracle_client.h"
+#include "tests/translator/aarch64/sentence.h"
+
+namespace ferry::test {
+namespace {
+
+struct Line {
+  std::string text, place;
+};
+
+std::vector<Line> all_lines() {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(FERRY_SENTENCES)) files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  std::vector<Line> lines;
+  for (const auto& path : files) {
+    std::ifstream file(path);
+    std::string text;
+    for (int number = 1; std::getline(file, text); number++) {
+      if (!text.empty() && text[0] != '#') lines.push_back({text, path.filename().string() + ":" + std::to_string(number)});
+    }
+  }
+  return lines;
+}
+
+// Sentences stand apart, so that a branch in one does not run into another.
+constexpr size_t stride = 8;
+size_t slot_of(size_t sentence) { return sentence * stride + stride / 2; }
+u64 slot_pc(size_t slot) { return ORACLE_CODE + slot * ORACLE_SLOT; }
+
+// The result that the sentence promises, in the form that a run gives it.
+OracleResult promised(const Sentence& sentence) {
+  OracleResult result{};
+  result.state = sentence.after;
+  result.signal = sentence.signal;
+  u64* window = reinterpret_cast<u64*>(ORACLE_WINDOW);
+  for (const MemoryWord& m : sentence.memory_before) window[m.offset / 8] = m.value;
+  for (const MemoryWord& m : sentence.memory_after) window[m.offset / 8] = m.value;
+  oracle_check_window(&result);
+  return result;
+}
+
+void set_memory(const Sentence& sentence) {
+  for (const MemoryWord& m : sentence.memory_before) reinterpret_cast<u64*>(ORACLE_WINDOW)[m.offset / 8] = m.value;
+}
+
+// A branch's target holds no tested instruction: what happens there is not part of the sentence.
+void stop_at_branch(const Sentence& sentence, OracleResult& result) {
+  if (sentence.signal == 0 && sentence.after.pc != sentence.before.pc + 4) result.signal = 0;
+}
+
+TEST(Sentences, HoldInReferenceAndBaseline) {
+  Machine& machine = Machine::instance();
+  std::vector<Line> lines = all_lines();
+  ASSERT_FALSE(lines.empty());
+  for (size_t i = 0; i < lines.size(); i++) {
+    std::string error;
+    auto sentence = parse_sentence(lines[i].text, slot_pc(slot_of(i)), error);
+    ASSERT_TRUE(sentence) << lines[i].place << ": " << error;
+    OracleResult expected = promised(*sentence);
+    machine.place(slot_of(i), sentence->word);
+    for (Tier tier : {Tier::reference, Tier::baseline}) {
+      set_memory(*sentence);
+      OracleResult actual = machine.run(tier, sentence->before);
+      stop_at_branch(*sentence, actual);
+      EXPECT_EQ("", differences(expected, actual)) << lines[i].place << (tier == Tier::reference ? " reference: " : " baseline: ") << lines[i].text;
+    }
+  }
+}
+
+TEST(Sentences, AreTrueOnTheOracle) {
+  Machine::instance();
+  std::vector<Line> lines = all_lines();
+  std::vector<Sentence> sentences;
+  for (const Line& line : lines) {
+    std::string error;
+    auto sentence = parse_sentence(line.text, slot_pc(slot_of(sentences.size())), error);
+    ASSERT_TRUE(sentence) << line.place << ": " << error;
+    // The oracle's window always starts from the pattern, and a system call would be one.
+    if (!sentence->memory_before.empty() || sentence->row == "svc" || sentence->row == "brk") continue;
+    sentences.push_back(*sentence);
+  }
+  constexpr u32 breakpoint = 0xd4200000;
+  std::vector<Case> cases(slot_of(sentences.size()), {breakpoint, default_state(ORACLE_CODE)});
+  for (size_t i = 0; i < sentences.size(); i++) cases[slot_of(i)] = {sentences[i].word, sentences[i].before};
+  auto results = ask_oracle(cases);
+  ASSERT_TRUE(results);
+  for (size_t i = 0; i < sentences.size(); i++) {
+    OracleResult expected = promised(sentences[i]), actual = (*results)[slot_of(i)];
+    stop_at_branch(sentences[i], actual);
+    if (expected.signal != 0 && expected.signal == actual.signal) actual.state.pc = expected.state.pc;
+    EXPECT_EQ("", differences(expected, actual)) << print_sentence(sentences[i].word, sentences[i].before, expected);
+  }
+}
+
+std::set<std::string> rows_with_sentences() {
+  std::set<std::string> rows;
+  for (const Line& line : all_lines()) rows.insert(line.text.substr(0, line.text.find(' ')));
+  return rows;
+}
+
+TEST(Sentences, EveryRowHasOne) {
+  std::set<std::string> covered = rows_with_sentences();
+  for (const aarch64::Row& row : aarch64::rows) EXPECT_TRUE(covered.contains(row.name)) << "no sentence for row " << row.name;
+}
+
+TEST(Sentences, WriteMissing) {
+  const char* directory = getenv("FERRY_WRITE_SENTENCES");
+  if (directory == nullptr) GTEST_SKIP() << "FERRY_WRITE_SENTENCES is not set";
+  Machine::instance();
+  std::set<std::string> covered = rows_with_sentences();
+  CaseGenerator generator(1);
+  constexpr size_t tries = 24;
+  std::vector<Case> cases;
+  for (const aarch64::Row& row : aarch64::rows) {
+    if (covered.contains(row.name)) continue;
+    for (size_t n = 0; n < tries; n++) {
+      u32 variant = static_cast<u32>(n * 7 % (size_t{1} << row.pattern.variant_bits));
+      if (!row.pattern.variant_allowed(variant)) variant = 0;
+      u32 word = generator.word(row, variant);
+      cases.push_back({word, generator.plain_state(row, word, slot_pc(cases.size()))});
+    }
+  }
+  if (cases.empty()) return;
+  auto results = ask_oracle(cases);
+  ASSERT_TRUE(results);
+  std::ofstream out(std::string(directory) + "/missing.txt");
+  std::string last;
+  for (size_t i = 0; i < cases.size(); i++) {
+    const OracleResult& result = (*results)[i];
+    std::string text = print_sentence(cases[i].word, cases[i].state, result);
+    std::string name = text.substr(0, text.find(' '));
+    // The first that completed and did something visible.
+    if (text.empty() || name == last || result.signal != 0 || text.ends_with("| |") || text.ends_with("|")) continue;
+    out << text << "\n";
+    last = name;
+  }
+}
+
+}  // namespace
+}  // namespace ferry::test
