@@ -32,7 +32,7 @@ KEEP static uint64_t crc(int scale) {
   }
   for (size_t i = 0; i < sizeof data; i++) data[i] = (uint8_t)next_random();
   uint32_t sum = ~0u;
-  for (int round = 0; round < 6 * scale; round++)
+  for (int round = 0; round < 12 * scale; round++)
     for (size_t i = 0; i < sizeof data; i++) sum = table[(sum ^ data[i]) & 0xff] ^ sum >> 8;
   return sum;
 }
@@ -57,7 +57,7 @@ KEEP static uint64_t matmul(int scale) {
   static double a[n][n], b[n][n], c[n][n];
   for (int i = 0; i < n; i++)
     for (int j = 0; j < n; j++) a[i][j] = (i * 3 + j) % 17, b[i][j] = (i + j * 5) % 13 * 0.5;
-  for (int round = 0; round < 3 * scale; round++)
+  for (int round = 0; round < 4 * scale; round++)
     for (int i = 0; i < n; i++)
       for (int j = 0; j < n; j++) {
         double sum = c[i][j] * 0.25;
@@ -107,7 +107,7 @@ KEEP static uint64_t quicksort(int scale) {
 KEEP static uint64_t fib(unsigned n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); }
 KEEP static uint64_t fibonacci(int scale) {
   uint64_t sum = 0;
-  for (int round = 0; round < scale; round++) sum += fib(24 + round % 2);
+  for (int round = 0; round < scale; round++) sum += fib(27 + round % 2);
   return sum;
 }
 
@@ -187,7 +187,7 @@ KEEP static uint64_t indirect_calls(int scale) {
   static Step* plan[1024];
   for (int i = 0; i < 1024; i++) plan[i] = steps[next_random() & 3];
   uint64_t x = 1;
-  for (int round = 0; round < 400 * scale; round++)
+  for (int round = 0; round < 1000 * scale; round++)
     for (int i = 0; i < 1024; i++) x = plan[i](x);
   return x;
 }
@@ -198,7 +198,7 @@ KEEP static uint64_t string_hash(int scale) {
   static uint32_t count[slots];
   for (int i = 0; i < words; i++) snprintf(text[i], 16, "w%x", (unsigned)(next_random() % 3000));
   uint64_t collisions = 0;
-  for (int round = 0; round < 12 * scale; round++)
+  for (int round = 0; round < 40 * scale; round++)
     for (int i = 0; i < words; i++) {
       uint32_t hash = 2166136261u;
       for (const char* p = text[i]; *p; p++) hash = (hash ^ (uint8_t)*p) * 16777619u;
@@ -217,7 +217,7 @@ KEEP static uint64_t nbody(int scale) {
     m[i] = 1.0 / (1 + i * i);
     for (int k = 0; k < 3; k++) p[i][k] = (i + 1) * (k + 2) % 7 - 3.1, v[i][k] = (i * k % 3 - 1) * 0.1;
   }
-  for (int step = 0; step < 9000 * scale; step++) {
+  for (int step = 0; step < 25000 * scale; step++) {
     for (int i = 0; i < n; i++)
       for (int j = i + 1; j < n; j++) {
         double d[3], squared = 0.01;
@@ -293,7 +293,7 @@ KEEP static uint64_t sha(int scale) {
       h[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
   for (int i = 0; i < 64; i++) k[i] = (uint32_t)next_random();
 #define ROTATE(x, n) ((x) >> (n) | (x) << (32 - (n)))
-  for (int round = 0; round < 2600 * scale; round++) {
+  for (int round = 0; round < 5000 * scale; round++) {
     uint32_t w[64], s[8];
     for (int i = 0; i < 16; i++) w[i] = (uint32_t)(round * 16 + i) * 2654435761u;
     for (int i = 16; i < 64; i++) {
