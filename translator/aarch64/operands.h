@@ -64,4 +64,29 @@ constexpr u64 imm12_sh(u32 w, u64) { return u64{bits(w, 10, 12)} << (bits(w, 22,
 // LDR/STR (unsigned immediate): imm12 scaled by the access size in bits 31:30.
 constexpr u64 scaled_imm12(u32 w, u64) { return u64{bits(w, 10, 12)} << bits(w, 30, 2); }
 
+// Floating point. The upper halves of vector registers, as general ones.
+constexpr u64 vd_top(u32 w, u64) { return vector_slot(bits(w, 0, 5)) + 8; }
+constexpr u64 vn_top(u32 w, u64) { return vector_slot(bits(w, 5, 5)) + 8; }
+
+// VFPExpandImm(): the bits of a single (ftype 0) or double from sign, NOT(exponent bit), exponent and fraction bits.
+constexpr u64 expand_float_imm8(u32 imm8, bool is_double) {
+  u64 sign = imm8 >> 7, exponent_high = imm8 >> 6 & 1, rest = imm8 & 0x3f;
+  if (is_double) return sign << 63 | (exponent_high ? u64{0x3fc} : u64{0x400}) << 52 | rest << 48;
+  return sign << 31 | (exponent_high ? u64{0x7c} : u64{0x80}) << 23 | rest << 19;
+}
+constexpr u64 float_imm8(u32 w, u64) { return expand_float_imm8(bits(w, 13, 8), bits(w, 22, 1)); }
+
+// FCCMP: NZCV as the four bytes of Cpu::n, z, c, v.
+constexpr u64 nzcv_bytes(u32 w, u64) { return bits(w, 3, 1) | bits(w, 2, 1) << 8 | bits(w, 1, 1) << 16 | bits(w, 0, 1) << 24; }
+static_assert(offsetof(Cpu, v) == offsetof(Cpu, n) + 3);
+
+// Fixed point: the number of fraction bits, and 2 to the minus that in the format of ftype (the bits of it).
+constexpr u64 fraction_bits(u32 w, u64) { return 64 - bits(w, 10, 6); }
+constexpr u64 float_power_of_two(i64 exponent, bool is_double) {
+  return is_double ? static_cast<u64>(1023 + exponent) << 52 : static_cast<u64>(127 + exponent) << 23;
+}
+constexpr u64 fixed_to_float_factor(u32 w, u64) {
+  return float_power_of_two(-static_cast<i64>(fraction_bits(w, 0)), bits(w, 22, 1));
+}
+
 }  // namespace ferry::aarch64::operand

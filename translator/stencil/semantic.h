@@ -178,12 +178,14 @@ struct SrcDst : SlotOperand {
 };
 
 typedef u64 RawVector __attribute__((vector_size(16)));
+typedef double DoubleLanes __attribute__((vector_size(16)));
+typedef float SingleLanes __attribute__((vector_size(16)));
 
 // A vector register, read as any 16-byte vector type or as the scalar (or 8-byte vector) of type T in its low bits.
 struct VSrc : SlotOperand {
   template <class T>
   [[gnu::always_inline]] T as() const {
-    if constexpr (sizeof(T) == 8) return __builtin_bit_cast(T, read_slot<u64>(cpu, offset));
+    if constexpr (sizeof(T) == 8 && !__is_same(T, double)) return __builtin_bit_cast(T, read_slot<u64>(cpu, offset));
     else return read_slot<T>(cpu, offset);
   }
 };
@@ -195,6 +197,9 @@ struct VDst : VSrc {
   [[gnu::always_inline]] void operator=(T value) const {
     RawVector raw;
     if constexpr (sizeof(T) == 16) raw = __builtin_bit_cast(RawVector, value);
+    // As integers these would go through a general register where floating point is compiled strictly.
+    else if constexpr (__is_same(T, double)) raw = __builtin_bit_cast(RawVector, DoubleLanes{value, 0.0});
+    else if constexpr (__is_same(T, float)) raw = __builtin_bit_cast(RawVector, SingleLanes{value, 0.0f, 0.0f, 0.0f});
     else if constexpr (sizeof(T) == 8) raw = RawVector{__builtin_bit_cast(u64, value), 0};
     else if constexpr (sizeof(T) == 4) raw = RawVector{__builtin_bit_cast(u32, value), 0};
     else if constexpr (sizeof(T) == 2) raw = RawVector{__builtin_bit_cast(u16, value), 0};
