@@ -10,8 +10,8 @@
 namespace ferry::loader {
 namespace {
 
-constexpr u64 table_limit = 65536;        // bytes of program headers, as load_elf_phdrs has it
-constexpr u64 interpreter_limit = 4096;   // PATH_MAX
+constexpr u64 table_limit = 65536;       // bytes of program headers, as load_elf_phdrs has it
+constexpr u64 interpreter_limit = 4096;  // PATH_MAX
 constexpr u64 alignment_limit = u64{1} << 30;
 
 static_assert(sizeof(Elf64_Phdr) == 56);
@@ -22,9 +22,12 @@ std::unexpected<ElfFailure> refuse(ElfError error, u64 found = 0, u64 limit = 0,
 
 std::optional<Isa> isa_of(u16 machine) {
   switch (machine) {
-    case EM_AARCH64: return Isa::aarch64;
-    case EM_X86_64: return Isa::x86_64;
-    default: return std::nullopt;
+    case EM_AARCH64:
+      return Isa::aarch64;
+    case EM_X86_64:
+      return Isa::x86_64;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -41,12 +44,14 @@ std::expected<void, ElfFailure> check_identity(const Elf64_Ehdr& header) {
 std::expected<void, ElfFailure> check_load(const Elf64_Phdr& p, u32 index, u64 file_size) {
   if (p.p_offset > file_size || p.p_filesz > file_size - p.p_offset) {
     u64 end;
-    if (__builtin_add_overflow(p.p_offset, p.p_filesz, &end)) return refuse(ElfError::segment_overflow, p.p_offset, p.p_filesz, index);
+    if (__builtin_add_overflow(p.p_offset, p.p_filesz, &end))
+      return refuse(ElfError::segment_overflow, p.p_offset, p.p_filesz, index);
     return refuse(ElfError::truncated_segment, end, file_size, index);
   }
   if (p.p_filesz > p.p_memsz) return refuse(ElfError::segment_larger_in_file, p.p_filesz, p.p_memsz, index);
   u64 end;
-  if (__builtin_add_overflow(p.p_vaddr, p.p_memsz, &end)) return refuse(ElfError::segment_overflow, p.p_vaddr, p.p_memsz, index);
+  if (__builtin_add_overflow(p.p_vaddr, p.p_memsz, &end))
+    return refuse(ElfError::segment_overflow, p.p_vaddr, p.p_memsz, index);
   if (end > address_limit) return refuse(ElfError::segment_out_of_range, end, address_limit, index);
   if (p.p_align > 1 && !std::has_single_bit(p.p_align)) {
     return refuse(ElfError::alignment_not_power_of_two, p.p_align, 0, index);
@@ -64,11 +69,17 @@ std::expected<void, ElfFailure> add_load(Elf& elf, const Elf64_Phdr& p, u32 inde
   if (p.p_memsz == 0) return {};
   if (!elf.loads.empty()) {
     const Segment& previous = elf.loads.back();
-    if (p.p_vaddr < previous.address) return refuse(ElfError::segments_not_ascending, p.p_vaddr, previous.address, index);
+    if (p.p_vaddr < previous.address)
+      return refuse(ElfError::segments_not_ascending, p.p_vaddr, previous.address, index);
     if (p.p_vaddr < previous.end()) return refuse(ElfError::overlapping_segments, p.p_vaddr, previous.end(), index);
   }
-  elf.loads.push_back({.address = p.p_vaddr, .memory_size = p.p_memsz, .offset = p.p_offset, .file_size = p.p_filesz,
-                       .alignment = p.p_align, .flags = p.p_flags & (PF_X | PF_W | PF_R), .index = index});
+  elf.loads.push_back({.address = p.p_vaddr,
+                       .memory_size = p.p_memsz,
+                       .offset = p.p_offset,
+                       .file_size = p.p_filesz,
+                       .alignment = p.p_align,
+                       .flags = p.p_flags & (PF_X | PF_W | PF_R),
+                       .index = index});
   return {};
 }
 
@@ -119,16 +130,22 @@ std::expected<ElfHeader, ElfFailure> parse_elf_header(std::span<const u8> start,
     return refuse(ElfError::wrong_program_header_size, header.e_phentsize, sizeof(Elf64_Phdr));
   }
   u64 table_size = u64{header.e_phnum} * sizeof(Elf64_Phdr);
-  if (table_size > table_limit) return refuse(ElfError::too_many_program_headers, header.e_phnum, table_limit / sizeof(Elf64_Phdr));
+  if (table_size > table_limit)
+    return refuse(ElfError::too_many_program_headers, header.e_phnum, table_limit / sizeof(Elf64_Phdr));
   if (header.e_phoff > file_size || table_size > file_size - header.e_phoff) {
     return refuse(ElfError::truncated_program_headers, header.e_phoff, file_size);
   }
-  return ElfHeader{.isa = *isa_of(header.e_machine), .position_independent = header.e_type == ET_DYN, .entry = header.e_entry,
-                   .table_offset = header.e_phoff, .table_count = header.e_phnum};
+  return ElfHeader{.isa = *isa_of(header.e_machine),
+                   .position_independent = header.e_type == ET_DYN,
+                   .entry = header.e_entry,
+                   .table_offset = header.e_phoff,
+                   .table_count = header.e_phnum};
 }
 
-std::expected<Elf, ElfFailure> parse_program_headers(const ElfHeader& header, std::span<const u8> table, u64 file_size) {
-  if (table.size() < header.table_size()) return refuse(ElfError::truncated_program_headers, header.table_offset, file_size);
+std::expected<Elf, ElfFailure> parse_program_headers(const ElfHeader& header, std::span<const u8> table,
+                                                     u64 file_size) {
+  if (table.size() < header.table_size())
+    return refuse(ElfError::truncated_program_headers, header.table_offset, file_size);
   Elf elf;
   elf.isa = header.isa;
   elf.position_independent = header.position_independent;

@@ -26,9 +26,9 @@ enum : u32 { segment_execute = 1, segment_write = 2, segment_read = 4 };
 struct Segment {
   u64 address, memory_size;  // as linked, before any load bias
   u64 offset, file_size;
-  u64 alignment;             // 0, 1 or a power of two up to 1 GiB
-  u32 flags;                 // segment_*
-  u32 index;                 // in the program header table, for messages
+  u64 alignment;  // 0, 1 or a power of two up to 1 GiB
+  u32 flags;      // segment_*
+  u32 index;      // in the program header table, for messages
 
   u64 end() const { return address + memory_size; }
 };
@@ -39,7 +39,7 @@ struct Elf {
   bool position_independent = false;  // ET_DYN
   bool executable_stack = false;      // PT_GNU_STACK with PF_X
   u64 entry = 0;
-  u64 program_headers = 0;            // their linked address; 0 when no segment maps them (AT_PHDR)
+  u64 program_headers = 0;  // their linked address; 0 when no segment maps them (AT_PHDR)
   u16 program_header_count = 0;
   u64 interpreter_offset = 0, interpreter_size = 0;  // PT_INTERP in the file, with its NUL; size 0: none
   std::vector<Segment> loads;
@@ -54,38 +54,38 @@ enum class ElfError : u8 {
   not_64_bit,
   not_little_endian,
   unknown_version,
-  not_a_program,               // ET_REL, ET_CORE ...
+  not_a_program,  // ET_REL, ET_CORE ...
   unknown_machine,
   wrong_header_size,
   wrong_program_header_size,
   no_program_headers,
-  too_many_program_headers,    // more than 64 KiB of them
+  too_many_program_headers,  // more than 64 KiB of them
   truncated_header,
   truncated_program_headers,
   truncated_segment,
   truncated_interpreter,
-  no_segments,                 // no PT_LOAD that occupies memory
+  no_segments,  // no PT_LOAD that occupies memory
   segment_larger_in_file,
   segment_overflow,
-  segment_out_of_range,        // ends above address_limit
+  segment_out_of_range,  // ends above address_limit
   alignment_not_power_of_two,
-  alignment_too_large,         // more than 1 GiB, the largest page there is
-  misaligned_segment,          // address and offset differ modulo the page
+  alignment_too_large,  // more than 1 GiB, the largest page there is
+  misaligned_segment,   // address and offset differ modulo the page
   segments_not_ascending,
   overlapping_segments,
-  no_entry_point,              // e_entry is 0: a shared library
+  no_entry_point,  // e_entry is 0: a shared library
   several_interpreters,
-  interpreter_too_long,        // or too short: 2 to 4096 bytes with the NUL
+  interpreter_too_long,  // or too short: 2 to 4096 bytes with the NUL
   interpreter_not_terminated,
 };
 
 // An error and the numbers its text speaks of.
 struct ElfFailure {
   ElfError error;
-  u32 segment = 0;             // index in the program header table
+  u32 segment = 0;  // index in the program header table
   u64 found = 0, limit = 0;
 
-  std::string text() const;    // "truncated: segment 2 ends at 0x3000 but the file has 0x2fff bytes"
+  std::string text() const;  // "truncated: segment 2 ends at 0x3000 but the file has 0x2fff bytes"
 };
 
 // What the ELF header says of the program header table: how much more of the file parsing needs.
@@ -93,7 +93,7 @@ struct ElfHeader {
   Isa isa;
   bool position_independent;
   u64 entry;
-  u64 table_offset;            // inside the file
+  u64 table_offset;  // inside the file
   u16 table_count;
   u64 table_size() const { return u64{table_count} * 56; }
 };

@@ -44,6 +44,12 @@ Result<File> File::open_program(const char* path) {
 }
 
 Result<File> File::duplicate_program(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  if (flags >= 0 && (flags & O_PATH) != 0) {  // good for execveat, not for reading
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return open_program(path);
+  }
   int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (copy < 0) return fail(errno);
   return check_program(copy);

@@ -30,12 +30,14 @@ constexpr int reservation_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 void* host_pointer(u64 address) { return reinterpret_cast<void*>(address); }
 
 int guest_protection(u32 flags) {
-  return (flags & segment_read ? PROT_READ : 0) | (flags & segment_write ? PROT_WRITE : 0) | (flags & segment_execute ? PROT_EXEC : 0);
+  return (flags & segment_read ? PROT_READ : 0) | (flags & segment_write ? PROT_WRITE : 0) |
+         (flags & segment_execute ? PROT_EXEC : 0);
 }
 
 std::unexpected<LoadError> cannot_map(const std::string& name, int error) {
   if (error == ENOMEM) {
-    return std::unexpected(LoadError{error, name + ": not enough memory or address space to load it", "raise the limits (ulimit -v)"});
+    return std::unexpected(
+        LoadError{error, name + ": not enough memory or address space to load it", "raise the limits (ulimit -v)"});
   }
   return std::unexpected(LoadError{error, name + ": cannot be mapped: " + strerror(error), ""});
 }
@@ -71,7 +73,8 @@ u64 reserve_in_program_region(u64 size, u64 alignment, u64 remainder, bool rando
   return reserve_anywhere(size, alignment, remainder);
 }
 
-std::expected<u64, LoadError> place_anywhere(const Elf& elf, const std::string& name, Placement placement, bool randomize) {
+std::expected<u64, LoadError> place_anywhere(const Elf& elf, const std::string& name, Placement placement,
+                                             bool randomize) {
   u64 size = elf.end() - elf.begin(), alignment = elf.alignment(), remainder = elf.begin() & (alignment - 1);
   u64 begin = placement == Placement::program ? reserve_in_program_region(size, alignment, remainder, randomize)
                                               : reserve_anywhere(size, alignment, remainder);
@@ -89,15 +92,18 @@ std::expected<u64, LoadError> place_anywhere(const Elf& elf, const std::string& 
 
 std::unexpected<LoadError> cannot_place(const Segment& s, const std::string& name, u64 begin, u64 end, int error) {
   char range[64];
-  snprintf(range, sizeof range, "0x%llx to 0x%llx", static_cast<unsigned long long>(begin), static_cast<unsigned long long>(end));
+  snprintf(range, sizeof range, "0x%llx to 0x%llx", static_cast<unsigned long long>(begin),
+           static_cast<unsigned long long>(end));
   if (error == EPERM) {
-    return std::unexpected(LoadError{error, name + ": is linked at " + range + ", below what the kernel allows (vm.mmap_min_addr)",
-                                     "link it at a higher address"});
+    return std::unexpected(
+        LoadError{error, name + ": is linked at " + range + ", below what the kernel allows (vm.mmap_min_addr)",
+                  "link it at a higher address"});
   }
   if (error != EEXIST) return cannot_map(name, error);
   log(Log::load, "%s: segment %u cannot have %s", name.c_str(), s.index, range);
-  return std::unexpected(LoadError{ENOMEM, name + ": is linked at " + range + ", where " + mapping_in_the_way(begin, end) + " is",
-                                   "link it as a position-independent program (-pie)"});
+  return std::unexpected(
+      LoadError{ENOMEM, name + ": is linked at " + range + ", where " + mapping_in_the_way(begin, end) + " is",
+                "link it as a position-independent program (-pie)"});
 }
 
 // After a failure: what was reserved or mapped for the first `count` segments.
@@ -148,14 +154,16 @@ bool zero_in_page(u64 begin, u64 end, int protection) {
 
 bool map_anonymous(u64 begin, u64 end, int protection) {
   if (begin >= end) return true;
-  return mmap(host_pointer(begin), end - begin, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+  return mmap(host_pointer(begin), end - begin, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
+         MAP_FAILED;
 }
 
 bool map_file_segment(const Segment& s, const File& file, u64 bias, int protection) {
   u64 begin = page_floor(s.address + bias), file_end = s.address + bias + s.file_size;
   u64 bss = page_ceil(file_end);
   off_t offset = static_cast<off_t>(page_floor(s.offset));
-  if (mmap(host_pointer(begin), bss - begin, protection, MAP_PRIVATE | MAP_FIXED, file.fd(), offset) == MAP_FAILED) return false;
+  if (mmap(host_pointer(begin), bss - begin, protection, MAP_PRIVATE | MAP_FIXED, file.fd(), offset) == MAP_FAILED)
+    return false;
   if (!map_anonymous(bss, page_ceil(s.end() + bias), protection)) return false;
   // The rest of the last page, too: what follows in the file is not the program's.
   return s.memory_size == s.file_size || file_end == bss || zero_in_page(file_end, bss, protection);
@@ -225,8 +233,8 @@ std::string mapping_in_the_way(u64 begin, u64 end) {
   return found;
 }
 
-std::expected<Image, LoadError> map_image(const Elf& elf, const File& file, const std::string& name, Placement placement,
-                                          bool randomize) {
+std::expected<Image, LoadError> map_image(const Elf& elf, const File& file, const std::string& name,
+                                          Placement placement, bool randomize) {
   auto bias = elf.position_independent ? place_anywhere(elf, name, placement, randomize) : place_as_linked(elf, name);
   if (!bias) return std::unexpected(bias.error());
   Image image{.bias = *bias, .begin = elf.begin() + *bias, .end = elf.end() + *bias, .mappings = {}};

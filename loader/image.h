@@ -12,13 +12,13 @@
 namespace ferry::loader {
 
 enum class Placement : u8 {
-  program,      // a position-independent program: in its own region, far from ferry, its heap and the host's mmap region
+  program,  // a position-independent program: in its own region, far from ferry, its heap and the host's mmap region
   interpreter,  // where the host's kernel puts a mapping
 };
 
 struct Image {
-  u64 bias;                       // added to linked addresses
-  u64 begin, end;                 // mapped range, whole pages, with any gaps between segments
+  u64 bias;        // added to linked addresses
+  u64 begin, end;  // mapped range, whole pages, with any gaps between segments
   std::vector<Mapping> mappings;
 };
 
@@ -28,8 +28,8 @@ int host_protection(int protection);
 
 // A program at a linked address goes there or nowhere: the error names what is in the way.
 // `name` is for messages. A failure leaves nothing mapped.
-std::expected<Image, LoadError> map_image(const Elf& elf, const File& file, const std::string& name, Placement placement,
-                                          bool randomize);
+std::expected<Image, LoadError> map_image(const Elf& elf, const File& file, const std::string& name,
+                                          Placement placement, bool randomize);
 
 // Where Linux starts the heap of a program whose image ends at `image_end`.
 u64 choose_brk_start(u64 image_end, bool randomize);

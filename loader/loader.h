@@ -16,9 +16,9 @@ namespace ferry::loader {
 
 // Why a program cannot be run: for execve the errno, for a person the text and what to do about it.
 struct LoadError {
-  int error;            // errno: ENOEXEC, ENOENT, EACCES, ELIBBAD, ELOOP, E2BIG, ENOMEM ...
-  std::string text;     // one line without a full stop: "PROG: truncated: segment 2 ends at ..."
-  std::string remedy;   // may be empty
+  int error;           // errno: ENOEXEC, ENOENT, EACCES, ELIBBAD, ELOOP, E2BIG, ENOMEM ...
+  std::string text;    // one line without a full stop: "PROG: truncated: segment 2 ends at ..."
+  std::string remedy;  // may be empty
 
   int exit_status() const { return error == ENOENT ? 127 : 126; }  // as shells have it
 };
@@ -27,21 +27,21 @@ struct LoadError {
 using ResolvePath = std::function<std::string(const std::string& guest_path)>;
 
 struct LoadRequest {
-  std::string path;                // as the guest or the user names the program: for messages, AT_EXECFN and #! arguments
-  std::string host_path;           // the file to open; empty: resolve(path)
-  int fd = -1;                     // an open descriptor of the program instead of host_path; stays the caller's
+  std::string path;       // as the guest or the user names the program: for messages, AT_EXECFN and #! arguments
+  std::string host_path;  // the file to open; empty: resolve(path)
+  int fd = -1;            // an open descriptor of the program instead of host_path; stays the caller's
   std::vector<std::string> arguments, environment;  // no arguments at all: one empty one, as Linux has it since 5.18
-  ResolvePath resolve;             // null: a path is the host's
-  Isa guest = Isa::aarch64;        // what this process can translate
-  u64 hwcap = 0, hwcap2 = 0;       // AT_HWCAP, AT_HWCAP2
-  std::optional<bool> randomize;   // layout and stack; nothing: unless personality(2) says ADDR_NO_RANDOMIZE
+  ResolvePath resolve;                              // null: a path is the host's
+  Isa guest = Isa::aarch64;                         // what this process can translate
+  u64 hwcap = 0, hwcap2 = 0;                        // AT_HWCAP, AT_HWCAP2
+  std::optional<bool> randomize;  // layout and stack; nothing: unless personality(2) says ADDR_NO_RANDOMIZE
 };
 
 // A range of the guest's memory that the loader mapped, with the protection the guest sees. The host's differs: no PROT_EXEC
 // (guest code is read and translated, never run), and PROT_READ wherever the guest has PROT_EXEC.
 struct Mapping {
   GuestAddr begin, end;
-  int protection;                  // PROT_*
+  int protection;  // PROT_*
 };
 
 struct LoadedProgram;
@@ -77,20 +77,20 @@ class Program {
 
 struct LoadedProgram {
   Isa isa;
-  GuestAddr entry;                 // where execution begins: the interpreter's entry when there is one
-  GuestAddr stack_pointer;         // at argc
-  GuestAddr brk_start;             // page-aligned
-  GuestAddr signal_trampoline;     // __kernel_rt_sigreturn in the vDSO
-  GuestAddr program_entry;         // AT_ENTRY
-  GuestAddr interpreter_base;      // AT_BASE; 0: none
-  GuestAddr vdso;                  // AT_SYSINFO_EHDR
-  std::string executable;          // Program::path()
-  std::vector<Mapping> mappings;   // everything mapped, in no order: image, interpreter, stack, vDSO
-  Mapping stack;                   // also in `mappings`
+  GuestAddr entry;                               // where execution begins: the interpreter's entry when there is one
+  GuestAddr stack_pointer;                       // at argc
+  GuestAddr brk_start;                           // page-aligned
+  GuestAddr signal_trampoline;                   // __kernel_rt_sigreturn in the vDSO
+  GuestAddr program_entry;                       // AT_ENTRY
+  GuestAddr interpreter_base;                    // AT_BASE; 0: none
+  GuestAddr vdso;                                // AT_SYSINFO_EHDR
+  std::string executable;                        // Program::path()
+  std::vector<Mapping> mappings;                 // everything mapped, in no order: image, interpreter, stack, vDSO
+  Mapping stack;                                 // also in `mappings`
   GuestAddr arguments_begin, arguments_end;      // the strings on the stack: /proc/self/cmdline
   GuestAddr environment_begin, environment_end;  // /proc/self/environ
   GuestAddr auxv_begin, auxv_end;                // the vector on the stack with AT_NULL
-  std::vector<u64> auxv;           // a copy: type, value, ... : /proc/self/auxv
+  std::vector<u64> auxv;                         // a copy: type, value, ... : /proc/self/auxv
 };
 
 // Opens the program, follows #! lines, finds the interpreter and checks all of it. Any thread; no effect but open files.

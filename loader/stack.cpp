@@ -29,8 +29,9 @@ struct Platform {
   u64 minimum_signal_stack;  // AT_MINSIGSTKSZ: the largest signal frame that ferry makes
 };
 constexpr Platform platforms[] = {
-    {Isa::aarch64, "aarch64", 4720},  // setup_sigframe_layout without SVE: rt_sigframe 4688, frame record 16, alignment 16
-    {Isa::x86_64, "x86_64", 3632},    // get_sigframe_size with AVX-512
+    {Isa::aarch64, "aarch64",
+     4720},  // setup_sigframe_layout without SVE: rt_sigframe 4688, frame record 16, alignment 16
+    {Isa::x86_64, "x86_64", 3632},  // get_sigframe_size with AVX-512
 };
 
 const Platform& platform_of(Isa isa) {
@@ -46,9 +47,9 @@ constexpr u64 arguments_most = 6 * 1024 * 1024;  // three quarters of the defaul
 constexpr u64 stack_least = 256 * 1024;          // holds arguments_least and the vectors
 constexpr u64 stack_most = u64{1} << 30;
 constexpr u64 stack_fallback = u64{8} << 20;
-constexpr u64 guard_size = 256 * page_size;      // the kernel's stack_guard_gap
-constexpr u64 final_null = 8;                    // the word above the strings
-constexpr u64 random_size = 16;                  // AT_RANDOM
+constexpr u64 guard_size = 256 * page_size;  // the kernel's stack_guard_gap
+constexpr u64 final_null = 8;                // the word above the strings
+constexpr u64 random_size = 16;              // AT_RANDOM
 
 u64 strings_size(std::span<const std::string> strings) {
   u64 size = 0;
@@ -61,7 +62,8 @@ bool all_short(std::span<const std::string> strings) {
 }
 
 // In the kernel's order: ARCH_DLINFO first.
-std::vector<u64> auxiliary_vector(const Platform& platform, const AuxiliaryValues& values, u64 random, u64 execfn, u64 name) {
+std::vector<u64> auxiliary_vector(const Platform& platform, const AuxiliaryValues& values, u64 random, u64 execfn,
+                                  u64 name) {
   std::vector<u64> vector;
   vector.reserve(48);
   auto add = [&](u64 type, u64 value) { vector.insert(vector.end(), {type, value}); };
@@ -143,7 +145,8 @@ std::expected<Mapping, LoadError> map_stack(u64 limit, bool executable) {
   u64 begin = reinterpret_cast<u64>(guard) + guard_size;
   auto stack = reinterpret_cast<void*>(begin);
   if (guard == MAP_FAILED || mprotect(stack, size, PROT_READ | PROT_WRITE) != 0) {
-    return std::unexpected(LoadError{ENOMEM, "no memory for the guest's stack", "raise the limits (ulimit -v) or lower `ulimit -s`"});
+    return std::unexpected(
+        LoadError{ENOMEM, "no memory for the guest's stack", "raise the limits (ulimit -v) or lower `ulimit -s`"});
   }
   // The kernel's own stack grows page by page; a huge page here would cost every short process its zeroing.
   madvise(stack, size, MADV_NOHUGEPAGE);
@@ -158,7 +161,8 @@ InitialStack fill_stack(Isa isa, const Mapping& stack, const StackContents& cont
   result.environment_begin = result.arguments_end = execfn - strings_size(contents.environment);
   result.arguments_begin = result.arguments_end - strings_size(contents.arguments);
 
-  u64 top = (result.arguments_begin - (contents.randomize ? random_below(page_size) : 0)) & ~u64{15};  // arch_align_stack
+  u64 top =
+      (result.arguments_begin - (contents.randomize ? random_below(page_size) : 0)) & ~u64{15};  // arch_align_stack
   u64 name = top - (strlen(platform.name) + 1);
   u64 random = name - random_size;
   result.auxv = auxiliary_vector(platform, contents.auxiliary, random, execfn, name);

@@ -73,13 +73,15 @@ std::expected<Vdso, LoadError> map_vdso(Isa isa) {
   u64 size = page_ceil(image.size());
   void* base = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (base == MAP_FAILED || (memcpy(base, image.data(), image.size()), mprotect(base, size, PROT_READ)) != 0) {
-    return std::unexpected(LoadError{errno, std::string("the guest's vDSO cannot be mapped: ") + strerror(errno), "raise the limits (ulimit -v)"});
+    return std::unexpected(LoadError{errno, std::string("the guest's vDSO cannot be mapped: ") + strerror(errno),
+                                     "raise the limits (ulimit -v)"});
   }
   GuestAddr begin{reinterpret_cast<u64>(base)};
   u64 trampoline = address_of_symbol(image, "__kernel_rt_sigreturn");
   check(trampoline != 0);
   log(Log::load, "vDSO at 0x%llx", static_cast<unsigned long long>(raw(begin)));
-  return Vdso{.base = begin, .signal_trampoline = begin + trampoline, .mapping = {begin, begin + size, PROT_READ | PROT_EXEC}};
+  return Vdso{
+      .base = begin, .signal_trampoline = begin + trampoline, .mapping = {begin, begin + size, PROT_READ | PROT_EXEC}};
 }
 
 }  // namespace ferry::loader

@@ -13,7 +13,7 @@ namespace ferry::loader {
 struct ElfBuilder {
   Elf64_Ehdr header{};
   std::vector<Elf64_Phdr> segments;
-  std::string interpreter;    // bytes put at interpreter_offset
+  std::string interpreter;  // bytes put at interpreter_offset
   u64 file_size = 0x3000;
 
   static constexpr u64 interpreter_offset = 0x800;

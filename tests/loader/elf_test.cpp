@@ -39,7 +39,7 @@ TEST(ParseElf, ReadsInterpreterStackFlagsMachineAndAlignment) {
   b.header.e_machine = EM_X86_64;
   b.with_interpreter(std::string("/lib/ld.so\0", 11));
   b.add(PT_GNU_STACK).p_flags = PF_R | PF_W | PF_X;
-  b.add(PT_TLS).p_filesz = ~u64{0};          // not the loader's business
+  b.add(PT_TLS).p_filesz = ~u64{0};  // not the loader's business
   b.add(PT_GNU_PROPERTY).p_offset = ~u64{0};
   b.segments[1].p_align = 0x10000;
   b.segments[1].p_vaddr = 0x421000;
@@ -55,14 +55,14 @@ TEST(ParseElf, ReadsInterpreterStackFlagsMachineAndAlignment) {
 
 TEST(ParseElf, TakesWhatLinuxTakes) {
   ElfBuilder b;
-  b.segments[0].p_align = 0;      // no alignment
-  b.segments[1].p_align = 8;      // below a page
+  b.segments[0].p_align = 0;  // no alignment
+  b.segments[1].p_align = 8;  // below a page
   b.segments[1].p_memsz = 0x3001;
-  b.load(0x414800, 0x123, 0, 0x10, PF_R | PF_W);       // bss alone, offset of no meaning, in the last page of the one before
-  b.load(0x500000, 0x2000, 0, 0, PF_R);                // empty
+  b.load(0x414800, 0x123, 0, 0x10, PF_R | PF_W);  // bss alone, offset of no meaning, in the last page of the one before
+  b.load(0x500000, 0x2000, 0, 0, PF_R);           // empty
   EXPECT_TRUE(parse_elf(b.bytes()));
 
-  ElfBuilder shared_page;         // text and data in one page of the file and of memory
+  ElfBuilder shared_page;  // text and data in one page of the file and of memory
   shared_page.segments[0].p_filesz = shared_page.segments[0].p_memsz = 0x1234;
   shared_page.segments[1].p_offset = 0x1234;
   shared_page.segments[1].p_vaddr = 0x401234;
@@ -71,7 +71,7 @@ TEST(ParseElf, TakesWhatLinuxTakes) {
 
 TEST(ParseElf, TableThatNoSegmentMapsHasNoAddress) {
   ElfBuilder b;
-  b.header.e_phoff = 0x2900;      // in the file, after everything that is loaded
+  b.header.e_phoff = 0x2900;  // in the file, after everything that is loaded
   b.file_size = 0x3000;
   auto whole = parse_elf(b.bytes());
   ASSERT_TRUE(whole) << whole.error().text();
@@ -88,7 +88,8 @@ const Refusal refusals[] = {
     {ElfError::not_elf, "not an ELF file", [](auto& b) { b.header.e_ident[1] = 'e'; }},
     {ElfError::not_elf, "not an ELF file", [](auto& b) { b.file_size = 0; }},
     {ElfError::not_elf, "not an ELF file", [](auto& b) { b.file_size = 3; }},
-    {ElfError::truncated_header, "truncated: 63 bytes where the ELF header takes 64", [](auto& b) { b.file_size = 63; }},
+    {ElfError::truncated_header, "truncated: 63 bytes where the ELF header takes 64",
+     [](auto& b) { b.file_size = 63; }},
     {ElfError::truncated_header, "truncated", [](auto& b) { b.file_size = 4; }},
     {ElfError::not_64_bit, "a 32-bit ELF file", [](auto& b) { b.header.e_ident[EI_CLASS] = ELFCLASS32; }},
     {ElfError::not_64_bit, "ELF class 9 is unknown", [](auto& b) { b.header.e_ident[EI_CLASS] = 9; }},
@@ -103,36 +104,67 @@ const Refusal refusals[] = {
     {ElfError::wrong_program_header_size, "32 bytes each instead of 56", [](auto& b) { b.header.e_phentsize = 32; }},
     {ElfError::no_program_headers, "no program headers", [](auto& b) { b.segments.clear(); }},
     {ElfError::too_many_program_headers, "65535 program headers", [](auto& b) { b.header.e_phnum = PN_XNUM; }},
-    {ElfError::too_many_program_headers, "1171 program headers, more than 1170", [](auto& b) { b.header.e_phnum = 1171; }},
-    {ElfError::truncated_program_headers, "start at 0x40 and do not fit in the file's 0x6f bytes", [](auto& b) { b.file_size = 0x6f; }},
+    {ElfError::too_many_program_headers, "1171 program headers, more than 1170",
+     [](auto& b) { b.header.e_phnum = 1171; }},
+    {ElfError::truncated_program_headers, "start at 0x40 and do not fit in the file's 0x6f bytes",
+     [](auto& b) { b.file_size = 0x6f; }},
     {ElfError::truncated_program_headers, "start at 0xffffffffffffffff", [](auto& b) { b.header.e_phoff = ~u64{0}; }},
     {ElfError::truncated_program_headers, "start at 0x3001", [](auto& b) { b.header.e_phoff = 0x3001; }},
-    {ElfError::truncated_segment, "segment 1 ends at 0x2800 but the file has 0x27ff bytes", [](auto& b) { b.file_size = 0x27ff; }},
-    {ElfError::truncated_segment, "segment 0 ends at 0x1000000000fff but", [](auto& b) { b.segments[0].p_offset = 0xfffffffffff; b.segments[0].p_filesz = 0xf00000001000; }},
-    {ElfError::segment_larger_in_file, "segment 1 has 0x1800 bytes in the file but 0x17ff in memory", [](auto& b) { b.segments[1].p_memsz = 0x17ff; }},
+    {ElfError::truncated_segment, "segment 1 ends at 0x2800 but the file has 0x27ff bytes",
+     [](auto& b) { b.file_size = 0x27ff; }},
+    {ElfError::truncated_segment, "segment 0 ends at 0x1000000000fff but",
+     [](auto& b) {
+       b.segments[0].p_offset = 0xfffffffffff;
+       b.segments[0].p_filesz = 0xf00000001000;
+     }},
+    {ElfError::segment_larger_in_file, "segment 1 has 0x1800 bytes in the file but 0x17ff in memory",
+     [](auto& b) { b.segments[1].p_memsz = 0x17ff; }},
     {ElfError::segment_overflow, "segment 1 wraps around", [](auto& b) { b.segments[1].p_vaddr = ~u64{0xfff}; }},
     {ElfError::segment_overflow, "segment 1 wraps around", [](auto& b) { b.segments[1].p_memsz = ~u64{0}; }},
-    {ElfError::segment_overflow, "segment 1 wraps around", [](auto& b) { b.segments[1].p_offset = ~u64{0xfff}; b.segments[1].p_filesz = 0x1001; }},
-    {ElfError::segment_out_of_range, "segment 1 ends at 0x800000000001", [](auto& b) { b.segments[1].p_memsz = address_limit - 0x411000 + 1; }},
-    {ElfError::segment_out_of_range, "above the last guest address", [](auto& b) { b.segments[1].p_vaddr = u64{0xffff} << 48; }},
-    {ElfError::alignment_not_power_of_two, "segment 1 has the alignment 0x1001", [](auto& b) { b.segments[1].p_align = 0x1001; }},
-    {ElfError::alignment_not_power_of_two, "alignment 0xffffffffffffffff", [](auto& b) { b.segments[0].p_align = ~u64{0}; }},
-    {ElfError::alignment_too_large, "alignment 0x8000000000000000", [](auto& b) { b.segments[0].p_align = u64{1} << 63; }},
-    {ElfError::alignment_too_large, "alignment 0x80000000, more than 0x40000000", [](auto& b) { b.segments[0].p_align = u64{1} << 31; }},
-    {ElfError::misaligned_segment, "the address 0x411010 and the file offset 0x1000", [](auto& b) { b.segments[1].p_vaddr += 0x10; }},
-    {ElfError::segments_not_ascending, "segment 1 at 0x3ff000 comes after one at 0x400000", [](auto& b) { b.segments[1].p_vaddr = 0x3ff000; }},
-    {ElfError::overlapping_segments, "segment 1 at 0x411000 overlaps the one before it, which ends at 0x411001", [](auto& b) { b.segments[0].p_memsz = 0x11001; }},
+    {ElfError::segment_overflow, "segment 1 wraps around",
+     [](auto& b) {
+       b.segments[1].p_offset = ~u64{0xfff};
+       b.segments[1].p_filesz = 0x1001;
+     }},
+    {ElfError::segment_out_of_range, "segment 1 ends at 0x800000000001",
+     [](auto& b) { b.segments[1].p_memsz = address_limit - 0x411000 + 1; }},
+    {ElfError::segment_out_of_range, "above the last guest address",
+     [](auto& b) { b.segments[1].p_vaddr = u64{0xffff} << 48; }},
+    {ElfError::alignment_not_power_of_two, "segment 1 has the alignment 0x1001",
+     [](auto& b) { b.segments[1].p_align = 0x1001; }},
+    {ElfError::alignment_not_power_of_two, "alignment 0xffffffffffffffff",
+     [](auto& b) { b.segments[0].p_align = ~u64{0}; }},
+    {ElfError::alignment_too_large, "alignment 0x8000000000000000",
+     [](auto& b) { b.segments[0].p_align = u64{1} << 63; }},
+    {ElfError::alignment_too_large, "alignment 0x80000000, more than 0x40000000",
+     [](auto& b) { b.segments[0].p_align = u64{1} << 31; }},
+    {ElfError::misaligned_segment, "the address 0x411010 and the file offset 0x1000",
+     [](auto& b) { b.segments[1].p_vaddr += 0x10; }},
+    {ElfError::segments_not_ascending, "segment 1 at 0x3ff000 comes after one at 0x400000",
+     [](auto& b) { b.segments[1].p_vaddr = 0x3ff000; }},
+    {ElfError::overlapping_segments, "segment 1 at 0x411000 overlaps the one before it, which ends at 0x411001",
+     [](auto& b) { b.segments[0].p_memsz = 0x11001; }},
     {ElfError::overlapping_segments, "segment 2", [](auto& b) { b.segments.push_back(b.segments[1]); }},
     {ElfError::no_segments, "nothing to load", [](auto& b) { b.segments[0].p_type = b.segments[1].p_type = PT_NOTE; }},
-    {ElfError::no_segments, "nothing to load", [](auto& b) { for (auto& p : b.segments) p.p_filesz = p.p_memsz = 0; }},
+    {ElfError::no_segments, "nothing to load",
+     [](auto& b) {
+       for (auto& p : b.segments) p.p_filesz = p.p_memsz = 0;
+     }},
     {ElfError::no_entry_point, "a shared library", [](auto& b) { b.header.e_entry = 0; }},
-    {ElfError::several_interpreters, "segment 3 is a second PT_INTERP", [](auto& b) { b.with_interpreter({"/a\0", 3}); b.with_interpreter({"/b\0", 3}); }},
+    {ElfError::several_interpreters, "segment 3 is a second PT_INTERP",
+     [](auto& b) {
+       b.with_interpreter({"/a\0", 3});
+       b.with_interpreter({"/b\0", 3});
+     }},
     {ElfError::interpreter_too_long, "has 1 bytes", [](auto& b) { b.with_interpreter({"\0", 1}); }},
     {ElfError::interpreter_too_long, "has 0 bytes", [](auto& b) { b.with_interpreter(""); }},
     {ElfError::interpreter_too_long, "has 0 bytes", [](auto& b) { b.with_interpreter({"\0\0", 2}); }},
-    {ElfError::interpreter_too_long, "has 4097 bytes; 2 to 4096", [](auto& b) { b.with_interpreter({"/lib/ld.so\0", 11}).p_filesz = 4097; }},
-    {ElfError::truncated_interpreter, "starts at 0x2ffe", [](auto& b) { b.with_interpreter({"/lib/ld.so\0", 11}).p_offset = 0x2ffe; }},
-    {ElfError::truncated_interpreter, "starts at 0xffffffffffffffff", [](auto& b) { b.with_interpreter({"/lib/ld.so\0", 11}).p_offset = ~u64{0}; }},
+    {ElfError::interpreter_too_long, "has 4097 bytes; 2 to 4096",
+     [](auto& b) { b.with_interpreter({"/lib/ld.so\0", 11}).p_filesz = 4097; }},
+    {ElfError::truncated_interpreter, "starts at 0x2ffe",
+     [](auto& b) { b.with_interpreter({"/lib/ld.so\0", 11}).p_offset = 0x2ffe; }},
+    {ElfError::truncated_interpreter, "starts at 0xffffffffffffffff",
+     [](auto& b) { b.with_interpreter({"/lib/ld.so\0", 11}).p_offset = ~u64{0}; }},
     {ElfError::interpreter_not_terminated, "does not end in a NUL", [](auto& b) { b.with_interpreter("/lib/ld.so"); }},
 };
 
@@ -193,7 +225,8 @@ TEST(ParseElf, AnyByteOfTheHeadersMayBeWrong) {
 TEST(ParseElf, AnyPrefixOfAFileIsRefusedWithoutReadingBeyondIt) {
   const auto good = ElfBuilder().bytes();
   for (size_t size = 0; size < 0x2800; size += size < 256 ? 1 : 97) {
-    std::vector<u8> cut(good.begin(), good.begin() + static_cast<long>(size));  // exactly sized, so that ASan sees an overrun
+    std::vector<u8> cut(good.begin(),
+                        good.begin() + static_cast<long>(size));  // exactly sized, so that ASan sees an overrun
     EXPECT_FALSE(parse_elf(cut)) << size;
   }
 }

@@ -88,8 +88,9 @@ TEST_P(LinkedProgram, IsMappedAsItsFileSays) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shape, LinkedProgram,
-                         testing::Values("static", "static-pie", "pie", "non-pie", "pages-of-4k", "text-within-page", "one-segment",
-                                         "aligned-2m", "execute-only", "executable-stack", "interpreter"),
+                         testing::Values("static", "static-pie", "pie", "non-pie", "pages-of-4k", "text-within-page",
+                                         "one-segment", "aligned-2m", "execute-only", "executable-stack",
+                                         "interpreter"),
                          [](const auto& p) {
                            std::string name = p.param;
                            std::ranges::replace(name, '-', '_');
@@ -104,7 +105,9 @@ TEST(LinkedPrograms, HaveTheShapesTheyAreNamedFor) {
     EXPECT_TRUE(whole) << name;
     return whole ? whole->elf : Elf{};
   };
-  auto text_of = [](const Elf& e) { return *std::ranges::find_if(e.loads, [](const Segment& s) { return s.flags & segment_execute; }); };
+  auto text_of = [](const Elf& e) {
+    return *std::ranges::find_if(e.loads, [](const Segment& s) { return s.flags & segment_execute; });
+  };
   auto has_bss = [](const Elf& e) {
     return std::ranges::any_of(e.loads, [](const Segment& s) { return s.memory_size > page_ceil(s.file_size); });
   };
@@ -128,7 +131,7 @@ TEST(MapImage, PlacesProgramsInTheirRegionAtRandom) {
   auto fixed = map_bytes(file, false);
   ASSERT_TRUE(fixed);
   EXPECT_EQ(fixed->image.begin, 0x2aaaaaaa0000u);  // the region's start, down to 64 KiB
-  auto second = map_bytes(file, false);  // the place is taken: the next is used
+  auto second = map_bytes(file, false);            // the place is taken: the next is used
   ASSERT_TRUE(second);
   EXPECT_NE(second->image.begin, fixed->image.begin);
   auto first_random = map_bytes(file), second_random = map_bytes(file);
@@ -170,11 +173,14 @@ std::vector<u8> filled(const ElfBuilder& b) {
 }
 
 TEST(MapImage, ZeroesBssOfEveryShape) {
-  struct Shape { u64 file_size, memory_size; u32 flags; };
-  for (auto [file_size, memory_size, flags] : {Shape{0x1800, 0x1801, PF_R | PF_W}, Shape{0x1800, 0x2000, PF_R | PF_W},
-                                               Shape{0x1800, 0x2001, PF_R | PF_W}, Shape{0x1000, 0x1001, PF_R | PF_W},
-                                               Shape{0x1fff, 0x8000, PF_R | PF_W}, Shape{1, 2, PF_R | PF_W},
-                                               Shape{0x1800, 0x3000, PF_R}, Shape{0x1800, 0x3000, PF_R | PF_X}, Shape{0, 0x3000, PF_R | PF_W}}) {
+  struct Shape {
+    u64 file_size, memory_size;
+    u32 flags;
+  };
+  for (auto [file_size, memory_size, flags] :
+       {Shape{0x1800, 0x1801, PF_R | PF_W}, Shape{0x1800, 0x2000, PF_R | PF_W}, Shape{0x1800, 0x2001, PF_R | PF_W},
+        Shape{0x1000, 0x1001, PF_R | PF_W}, Shape{0x1fff, 0x8000, PF_R | PF_W}, Shape{1, 2, PF_R | PF_W},
+        Shape{0x1800, 0x3000, PF_R}, Shape{0x1800, 0x3000, PF_R | PF_X}, Shape{0, 0x3000, PF_R | PF_W}}) {
     ElfBuilder b;
     b.segments[1].p_filesz = file_size;
     b.segments[1].p_memsz = memory_size;
@@ -218,7 +224,8 @@ TEST(MapImage, LaterSegmentHasThePageThatTwoShare) {
 
 TEST(MapImage, NamesWhatIsInTheWayOfALinkedAddress) {
   auto bytes = ElfBuilder().bytes();
-  void* page = mmap(reinterpret_cast<void*>(0x412000), page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  void* page = mmap(reinterpret_cast<void*>(0x412000), page_size, PROT_READ,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
   ASSERT_EQ(page, reinterpret_cast<void*>(0x412000));
   auto mapped = map_bytes(bytes);
   munmap(page, page_size);

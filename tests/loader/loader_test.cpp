@@ -118,17 +118,22 @@ TEST_F(Directory, StackIsExecutableToTheGuestOnlyWhenTheProgramAsks) {
 }
 
 TEST_F(Directory, LoadsFromADescriptorWhichStaysTheCallers) {
-  int fd = open((programs + "static-pie").c_str(), O_RDONLY | O_CLOEXEC);
+  for (int flags : {O_RDONLY, O_PATH}) {
+    int fd = open((programs + "static-pie").c_str(), flags | O_CLOEXEC);
+    auto r = request("/nowhere/prog");
+    r.fd = fd;
+    auto program = prepare(std::move(r));
+    ASSERT_TRUE(program) << program.error().text;
+    EXPECT_EQ(program->execfn(), "/nowhere/prog");
+    EXPECT_NE(fcntl(fd, F_GETFD), -1);
+    close(fd);
+    auto loaded = map(*program);
+    ASSERT_TRUE(loaded);
+    Unmapper unmapper(loaded->mappings);
+  }
   auto r = request("/nowhere/prog");
-  r.fd = fd;
-  auto program = prepare(std::move(r));
-  ASSERT_TRUE(program) << program.error().text;
-  EXPECT_EQ(program->execfn(), "/nowhere/prog");
-  EXPECT_NE(fcntl(fd, F_GETFD), -1);
-  close(fd);
-  auto loaded = map(*program);
-  ASSERT_TRUE(loaded);
-  Unmapper unmapper(loaded->mappings);
+  r.fd = 1000;
+  EXPECT_EQ(refusal(std::move(r)).error, EBADF);
 }
 
 TEST_F(Directory, ProgramWithoutArgumentsHasAnEmptyOne) {
@@ -252,7 +257,8 @@ TEST_F(Directory, RunsScriptsByTheirInterpreter) {
   std::string outer = write_file("outer", "#!" + inner + "\n");
   program = prepare(request(outer));
   ASSERT_TRUE(program) << program.error().text;
-  EXPECT_EQ(program->arguments(), (std::vector<std::string>{programs + "static-pie", "-a b", inner, outer, "argument"}));
+  EXPECT_EQ(program->arguments(),
+            (std::vector<std::string>{programs + "static-pie", "-a b", inner, outer, "argument"}));
   EXPECT_EQ(program->execfn(), outer);
 }
 

@@ -25,7 +25,8 @@ inline std::string host_permissions(u64 address) {
   char line[4352], permissions[8];
   unsigned long long from, to;
   while (fgets(line, sizeof line, maps) != nullptr) {
-    if (sscanf(line, "%llx-%llx %4s", &from, &to, permissions) == 3 && from <= address && address < to) found = permissions;
+    if (sscanf(line, "%llx-%llx %4s", &from, &to, permissions) == 3 && from <= address && address < to)
+      found = permissions;
   }
   fclose(maps);
   return found;

@@ -65,7 +65,7 @@ TEST(ScriptLine, EndsAfter256Bytes) {
   auto cut = parse("#!/bin/sh " + std::string(400, 'x') + "\n");
   ASSERT_TRUE(cut);
   EXPECT_EQ(cut->interpreter, "/bin/sh");
-  EXPECT_EQ(cut->argument->size(), 255 - sizeof "#!/bin/sh" );
+  EXPECT_EQ(cut->argument->size(), 255 - sizeof "#!/bin/sh");
   EXPECT_FALSE(parse("#!" + std::string(300, ' ') + "/bin/sh\n"));
 }
 

@@ -48,9 +48,16 @@ ParsedStack parse(u64 sp) {
 struct StackFixture : testing::Test {
   std::expected<Mapping, LoadError> stack = map_stack(8 << 20, false);
   std::vector<std::string> arguments{"prog", "", "-x"}, environment{"HOME=/root", "LANG=C"};
-  StackContents contents{.arguments = arguments, .environment = environment, .execfn = "./prog",
-                         .auxiliary = {.vdso = 0x7000, .hwcap = 0x1234, .hwcap2 = 0x5678, .program_headers = 0x400040,
-                                       .program_header_count = 9, .interpreter_base = 0x5000, .entry = 0x400400}};
+  StackContents contents{.arguments = arguments,
+                         .environment = environment,
+                         .execfn = "./prog",
+                         .auxiliary = {.vdso = 0x7000,
+                                       .hwcap = 0x1234,
+                                       .hwcap2 = 0x5678,
+                                       .program_headers = 0x400040,
+                                       .program_header_count = 9,
+                                       .interpreter_base = 0x5000,
+                                       .entry = 0x400400}};
   ~StackFixture() override {
     if (stack) munmap(reinterpret_cast<void*>(raw(stack->begin)), stack->end - stack->begin);
   }
@@ -86,9 +93,17 @@ TEST_F(StackFixture, HoldsArgumentsEnvironmentAndVectorAsLinuxLaysThem) {
 TEST_F(StackFixture, AuxiliaryVectorIsCompleteAndInTheKernelsOrder) {
   InitialStack s = fill_stack(Isa::aarch64, *stack, contents);
   ParsedStack p = parse(s.stack_pointer);
-  const std::vector<u64> order = {AT_SYSINFO_EHDR, 51 /* AT_MINSIGSTKSZ */, AT_HWCAP, AT_PAGESZ, AT_CLKTCK, AT_PHDR, AT_PHENT, AT_PHNUM,
-                                  AT_BASE, AT_FLAGS, AT_ENTRY, AT_UID, AT_EUID, AT_GID, AT_EGID, AT_SECURE, AT_RANDOM, AT_HWCAP2,
-                                  AT_EXECFN, AT_PLATFORM, AT_NULL};
+  const std::vector<u64> order = {AT_SYSINFO_EHDR, 51 /* AT_MINSIGSTKSZ */,
+                                  AT_HWCAP,        AT_PAGESZ,
+                                  AT_CLKTCK,       AT_PHDR,
+                                  AT_PHENT,        AT_PHNUM,
+                                  AT_BASE,         AT_FLAGS,
+                                  AT_ENTRY,        AT_UID,
+                                  AT_EUID,         AT_GID,
+                                  AT_EGID,         AT_SECURE,
+                                  AT_RANDOM,       AT_HWCAP2,
+                                  AT_EXECFN,       AT_PLATFORM,
+                                  AT_NULL};
   EXPECT_EQ(p.types, order);
   EXPECT_EQ(p.auxv[AT_SYSINFO_EHDR], 0x7000u);
   EXPECT_EQ(p.auxv[AT_HWCAP], 0x1234u);
@@ -121,7 +136,9 @@ TEST_F(StackFixture, RandomBytesDifferAndPositionVariesOnlyWhenWanted) {
   std::map<u64, int> seen;
   for (int i = 0; i < 20; ++i) ++seen[at(true)];
   EXPECT_GT(seen.size(), 5u);
-  auto random = [&] { return guest_bytes(parse(fill_stack(Isa::aarch64, *stack, contents).stack_pointer).auxv[AT_RANDOM], 16); };
+  auto random = [&] {
+    return guest_bytes(parse(fill_stack(Isa::aarch64, *stack, contents).stack_pointer).auxv[AT_RANDOM], 16);
+  };
   EXPECT_NE(random(), random());
 }
 
@@ -145,7 +162,8 @@ TEST_F(StackFixture, HasTheSizeAskedForAboveAGuard) {
 }
 
 TEST(MapStack, TakesTheExtremesOfTheLimit) {
-  for (auto [limit, size] : {std::pair<u64, u64>{0, 256 << 10}, {~u64{0}, u64{1} << 30}, {(1 << 20) + 1, (1 << 20) + 4096}}) {
+  for (auto [limit, size] :
+       {std::pair<u64, u64>{0, 256 << 10}, {~u64{0}, u64{1} << 30}, {(1 << 20) + 1, (1 << 20) + 4096}}) {
     auto stack = map_stack(limit, true);
     ASSERT_TRUE(stack);
     EXPECT_EQ(stack->end - stack->begin, size);
@@ -187,7 +205,8 @@ TEST(ArgumentSize, LargestFitsTheSmallestStack) {
   ASSERT_TRUE(check_argument_size(arguments, {}, "prog", 0));
   auto stack = map_stack(0, false);
   ASSERT_TRUE(stack);
-  InitialStack s = fill_stack(Isa::aarch64, *stack, {.arguments = arguments, .environment = {}, .execfn = "prog", .auxiliary = {}});
+  InitialStack s =
+      fill_stack(Isa::aarch64, *stack, {.arguments = arguments, .environment = {}, .execfn = "prog", .auxiliary = {}});
   EXPECT_EQ(parse(s.stack_pointer).arguments, arguments);
   munmap(reinterpret_cast<void*>(raw(stack->begin)), stack->end - stack->begin);
 }

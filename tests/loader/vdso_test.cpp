@@ -25,7 +25,9 @@ struct DynamicObject {
     if (offset + sizeof value <= bytes.size()) memcpy(&value, bytes.data() + offset, sizeof value);
     return value;
   }
-  std::string string(u64 offset) const { return reinterpret_cast<const char*>(bytes.data()) + dynamic.at(DT_STRTAB) + offset; }
+  std::string string(u64 offset) const {
+    return reinterpret_cast<const char*>(bytes.data()) + dynamic.at(DT_STRTAB) + offset;
+  }
 };
 
 DynamicObject parse(std::span<const u8> image) {
@@ -92,8 +94,10 @@ TEST(Vdso, HasTheFourSymbolsWithTheirVersionAndSoname) {
   EXPECT_EQ(object.string(object.at<Elf64_Verdaux>(second_at + second.vd_aux).vda_name), "LINUX_2.6.39");
 
   // mov x8, #number ; svc #0
-  const std::map<std::string, u32> numbers = {
-      {"__kernel_rt_sigreturn", 139}, {"__kernel_gettimeofday", 169}, {"__kernel_clock_gettime", 113}, {"__kernel_clock_getres", 114}};
+  const std::map<std::string, u32> numbers = {{"__kernel_rt_sigreturn", 139},
+                                              {"__kernel_gettimeofday", 169},
+                                              {"__kernel_clock_gettime", 113},
+                                              {"__kernel_clock_getres", 114}};
   auto found = symbols(object);
   EXPECT_EQ(found.size(), numbers.size());
   for (const auto& [name, number] : numbers) {
