@@ -3,11 +3,9 @@
 #pragma once
 #include "guest/types.h"
 
-namespace ferry {
-struct Thread;
-}
-
 namespace ferry::syscalls {
+
+struct Thread;
 
 // On return cpu.x[0] is the result, a negated errno, or a restart code of host_syscall.h for the caller to act on.
 // Calls that do not return to the guest (exit, a successful execve) do not return here either.

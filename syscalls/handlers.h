@@ -6,12 +6,9 @@
 #include "guest/result.h"
 #include "syscalls/arguments.h"
 
-namespace ferry {
-struct Thread;
-}
-
 namespace ferry::syscalls {
 
+struct Thread;
 
 #define FORWARD(...)
 #define REFUSE(...)
