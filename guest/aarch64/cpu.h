@@ -48,7 +48,7 @@ struct alignas(64) Cpu {
   u32 guest_fp_control;   // host FP control/status word (MXCSR; FPCR on AArch64) that translated code runs under
   u32 host_fp_control;    // ferry's own, restored on leaving
   JumpCacheEntry* jump_cache;  // jump_cache_size entries
-  u64 return_top;     // index of the top entry, modulo return_stack_size
+  u64 return_top;     // byte offset of the top entry, modulo the size of the stack
   ReturnEntry return_stack[return_stack_size];
   void* generation;   // the code memory this thread runs in
   u32 poll_requested; // by request_poll(), until a poll exit takes it

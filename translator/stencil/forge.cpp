@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "translator/baseline/glue.h"
@@ -165,10 +166,11 @@ struct Forge {
         hole.addend += static_cast<i32>(constants_of(object, symbol.st_shndx, placed, function) + symbol.st_value);
       holes.push_back(hole);
     });
-    const u8* bytes = object.at<u8>(s.sh_offset);
-    elide_final_jump(object, stencil, bytes);
+    std::vector<u8> bytes(object.at<u8>(s.sh_offset), object.at<u8>(s.sh_offset) + s.sh_size);
+    if (object.header->e_machine == EM_X86_64) fall_through_branch(stencil, bytes.data());
+    elide_final_jump(object, stencil, bytes.data());
     stencil.hole_count = static_cast<u16>(holes.size() - stencil.first_hole);
-    code.insert(code.end(), bytes, bytes + stencil.size);
+    code.insert(code.end(), bytes.begin(), bytes.begin() + stencil.size);
     stencils[id] = stencil;
   }
 
@@ -182,6 +184,24 @@ struct Forge {
     if (name == "hole_return_code") return Source::return_code;
     if (name.starts_with("ferry_")) return Source::helper;
     die("%s refers to %s: a stencil may only call ferry_ helpers", function, name.c_str());
+  }
+
+  Hole* hole_at(const Stencil& stencil, int offset, Source source) {
+    for (size_t i = stencil.first_hole; i < holes.size(); i++) {
+      if (holes[i].source == source && holes[i].offset == offset) return &holes[i];
+    }
+    return nullptr;
+  }
+
+  // x86: `jcc next; jmp taken` at the end becomes `j!cc taken; jmp next`, whose jump is then left out. clang prefers the first.
+  void fall_through_branch(const Stencil& stencil, u8* bytes) {
+    int end = stencil.size;
+    if (end < 11 || bytes[end - 5] != 0xe9 || bytes[end - 11] != 0x0f || (bytes[end - 10] & 0xf0) != 0x80) return;
+    Hole* conditional = hole_at(stencil, end - 9, Source::next);
+    Hole* jump = hole_at(stencil, end - 4, Source::taken);
+    if (conditional == nullptr || jump == nullptr) return;
+    bytes[end - 10] ^= 1;  // the inverse condition
+    std::swap(conditional->source, jump->source);
   }
 
   // A jump to the following code at the very end is not needed; jumps to it land there all the same.

@@ -89,9 +89,10 @@ FERRY_INLINE T operand_from_hole(Cpu* cpu) {
 FERRY_INLINE void push_return(Cpu* cpu, u64 return_pc) {
   u64 code;
   FERRY_HOLE_64(code, &hole_return_code);
-  u64 top = (cpu->return_top + 1) & (aarch64::return_stack_size - 1);
-  cpu->return_stack[top].pc = return_pc;
-  cpu->return_stack[top].code = reinterpret_cast<const void*>(code);
+  u64 top = (cpu->return_top + sizeof(aarch64::ReturnEntry)) & (sizeof cpu->return_stack - 1);
+  auto* entry = reinterpret_cast<aarch64::ReturnEntry*>(reinterpret_cast<char*>(cpu->return_stack) + top);
+  entry->pc = return_pc;
+  entry->code = reinterpret_cast<const void*>(code);
   cpu->return_top = top;
 }
 
@@ -147,7 +148,8 @@ struct Reading<function> {
     } else {
       auto result = with_holes(cpu, IntsBelow<operand_count>{});
       if constexpr (control == Control::branch) {
-        if (result.taken) [[clang::musttail]] return taken(cpu);
+        // Unlikely, so that going on is falling through: blocks extend past conditional branches.
+        if (__builtin_expect(result.taken, 0)) [[clang::musttail]] return taken(cpu);
         [[clang::musttail]] return next(cpu);
       } else if constexpr (control == Control::jump) {
         [[clang::musttail]] return taken(cpu);
@@ -163,9 +165,9 @@ struct Reading<function> {
         [[clang::musttail]] return go_to_pc(cpu);
       } else if constexpr (control == Control::function_return) {
         u64 top = cpu->return_top;
-        const aarch64::ReturnEntry& entry = cpu->return_stack[top];
+        const auto& entry = *reinterpret_cast<const aarch64::ReturnEntry*>(reinterpret_cast<const char*>(cpu->return_stack) + top);
         if (__builtin_expect(entry.pc == result.target, 1)) {
-          cpu->return_top = (top - 1) & (aarch64::return_stack_size - 1);
+          cpu->return_top = (top - sizeof entry) & (sizeof cpu->return_stack - 1);
           [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(cpu);
         }
         cpu->pc = result.target;
