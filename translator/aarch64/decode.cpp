@@ -25,12 +25,18 @@ u16 find(u32 word) {
   return no_row;
 }
 
-using OperandFunction = u64 (*)(u32, u64);
+template <operand::Function function>
+[[gnu::always_inline]] inline bool allowed(u32 word) {
+  if constexpr (operand::allows<function> != nullptr) return operand::allows<function>(word);
+  else return true;
+}
 
-template <RowId row, OperandFunction... functions>
-[[gnu::always_inline]] inline void extract(u32 word, u64 pc, Instruction& out) {
+// False when an operand refuses the word.
+template <RowId row, operand::Function... functions>
+[[gnu::always_inline]] inline bool extract(u32 word, u64 pc, Instruction& out) {
   constexpr const Row& description = rows[static_cast<int>(row)];
   static_assert(sizeof...(functions) <= semantic::max_operands);
+  if (!(allowed<functions>(word) && ...)) return false;
   u32 variant = description.pattern.variant(word);
   if constexpr (description.writes_flags()) variant = variant << 1 | 1;
   out.row = row;
@@ -38,6 +44,7 @@ template <RowId row, OperandFunction... functions>
   out.operand_count = sizeof...(functions);
   [[maybe_unused]] u64* operand = out.operands;
   ((*operand++ = functions(word, pc)), ...);
+  return true;
 }
 
 }  // namespace
@@ -47,9 +54,7 @@ bool decode(u32 encoded, GuestAddr at, Instruction& out) {
   u16 row = find(encoded);
   switch (static_cast<RowId>(row)) {
 #define A64(name, pattern, flags, ...)                                        \
-  case RowId::name:                                                           \
-    extract<RowId::name __VA_OPT__(, ) __VA_ARGS__>(encoded, raw(at), out);      \
-    return true;
+  case RowId::name: return extract<RowId::name __VA_OPT__(, ) __VA_ARGS__>(encoded, raw(at), out);
 #include "translator/aarch64/encodings.def"
 #undef A64
     default: return false;

@@ -7,4 +7,12 @@
 extern "C" {
 // IC IVAU: drops translations of the cache line at `address`. Ends up in translator::invalidate().
 void ferry_a64_ic_ivau(ferry::u64 address);
+
+// CRC32 and CRC32C: a checksum gone on with over the low `size` bytes (1, 2, 4, 8) of value.
+ferry::u32 ferry_a64_crc32(ferry::u32 checksum, ferry::u64 value, ferry::u32 size);
+ferry::u32 ferry_a64_crc32c(ferry::u32 checksum, ferry::u64 value, ferry::u32 size);
+
+// CNTFRQ_EL0 (Hz) and CNTVCT_EL0.
+ferry::u64 ferry_a64_counter_frequency();
+ferry::u64 ferry_a64_counter();
 }

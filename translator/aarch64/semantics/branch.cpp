@@ -26,10 +26,10 @@ template <int sf>
 SEM_AS(Branch) cbnz(Cpu&, Src<sf> rt, Target) { return {rt != 0}; }
 
 template <int...>
-SEM_AS(Branch) tbz(Cpu&, Src<1> rt, UImm bit, Target) { return {(rt >> bit & 1) == 0}; }
+SEM_AS(Branch) tbz(Cpu&, Src<0> half, UImm mask, Target) { return {(half & static_cast<u32>(mask)) == 0}; }
 
 template <int...>
-SEM_AS(Branch) tbnz(Cpu&, Src<1> rt, UImm bit, Target) { return {(rt >> bit & 1) != 0}; }
+SEM_AS(Branch) tbnz(Cpu&, Src<0> half, UImm mask, Target) { return {(half & static_cast<u32>(mask)) != 0}; }
 
 template <int...>
 SEM_AS(IndirectJump) br(Cpu&, Src<1> rn) { return {rn}; }
