@@ -1,7 +1,7 @@
 // Runs single AArch64 instructions from given register states: see record.h. Freestanding, for qemu-aarch64 or real hardware.
 // A state is loaded and captured by signal frames: a BRK in the main loop enters the handler, which replaces the interrupted
 // context by the tested state; the trap after the tested instruction brings it back.
-#include "record.h"
+#include "tests/translator/oracle/record.h"
 
 typedef uint64_t u64;
 typedef uint32_t u32;
