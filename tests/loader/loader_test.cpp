@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 
 #include "tests/loader/elf_builder.h"
 #include "tests/loader/maps.h"
@@ -20,12 +19,16 @@ namespace {
 const std::string programs = TEST_PROGRAMS;
 
 struct Directory : testing::Test {
-  std::string path = testing::TempDir() + "loader_test." + std::to_string(getpid()) + "/";
-  Directory() { std::filesystem::create_directory(path); }
+  std::string path = [] {
+    char name[] = "/tmp/loader_test.XXXXXX";
+    return std::string(mkdtemp(name)) + "/";
+  }();
   ~Directory() override { std::filesystem::remove_all(path); }
 
   std::string write_file(const std::string& name, const std::string& text, mode_t mode = 0755) {
-    std::ofstream(path + name) << text;
+    FILE* file = fopen((path + name).c_str(), "we");
+    EXPECT_EQ(fwrite(text.data(), 1, text.size(), file), text.size());
+    fclose(file);
     chmod((path + name).c_str(), mode);
     return path + name;
   }
@@ -281,7 +284,7 @@ TEST_F(Directory, ScriptOfAHostProgramIsNative) {
 TEST_F(Directory, FollowsFiveScriptsAndNoMore) {
   std::string interpreter = programs + "static-pie";
   for (int depth = 1; depth <= 6; ++depth) {
-    interpreter = write_file(std::to_string(depth), std::string("#!").append(interpreter).append("\n"));
+    interpreter = write_file("s" + std::to_string(depth), "#!" + interpreter + "\n");
     auto program = prepare(request(interpreter));
     ASSERT_EQ(program.has_value(), depth <= 5) << depth;
     if (!program) {

@@ -3,8 +3,6 @@
 #include <sys/mman.h>
 
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -45,8 +43,13 @@ struct Unmapper {
 };
 
 inline std::vector<u8> read_whole(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::vector<u8> bytes;
+  FILE* file = fopen(path.c_str(), "re");
+  if (file == nullptr) return bytes;
+  u8 chunk[65536];
+  while (size_t count = fread(chunk, 1, sizeof chunk, file)) bytes.insert(bytes.end(), chunk, chunk + count);
+  fclose(file);
+  return bytes;
 }
 
 }  // namespace ferry::loader

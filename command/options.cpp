@@ -1,0 +1,244 @@
+// Boost.Program_options does the parsing, and only when there is something to parse: a plain `ferry program` skips it (it costs
+// 40 to 80 us). Its objects each hold an iostream initialiser that would build eight streams and a locale in every start of ferry,
+// so the link turns that constructor into the empty one below (--wrap): with it, Boost linked in costs 17 page faults, without
+// it 23, and nothing here prints through a stream.
+#include "command/options.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/program_options.hpp>
+#include <cstdio>
+#include <cstring>
+#include <string_view>
+
+#include "guest/log.h"
+
+extern "C" void __wrap__ZNSt8ios_base4InitC1Ev(void*) {}
+
+namespace ferry::command {
+
+namespace {
+
+namespace po = boost::program_options;
+
+struct Row {
+  const char* name;      // "long,s" as Boost takes it
+  const char* variable;  // the FERRY_* twin
+  const char* value;     // what it is called in the help; null: a switch
+  const char* text;
+};
+
+constexpr Row rows[] = {
+    {"sysroot,L", "FERRY_SYSROOT", "NAME|DIR", "look up absolute paths there first; '' for none"},
+    {"set-env,E", "FERRY_SET_ENV", "NAME=VALUE", "set a variable for the program; may be repeated"},
+    {"unset-env,U", "FERRY_UNSET_ENV", "NAME", "remove a variable; may be repeated, done before --set-env"},
+    {"argv0,0", "FERRY_ARGV0", "TEXT", "what the program sees as its own name"},
+    {"strace", "FERRY_STRACE", nullptr, "print every system call on standard error"},
+    {"log", "FERRY_LOG", "CATEGORIES", ""},
+    {"log-file", "FERRY_LOG_FILE", "FILE", "write the log there, appended"},
+    {"reference", "FERRY_REFERENCE", nullptr, "run each instruction's definition, slowly: to check the translator"},
+    {"no-chain", "FERRY_NO_CHAIN", nullptr, "return to the dispatcher after every block"},
+    {"version", nullptr, nullptr, "print the version"},
+    {"help", nullptr, nullptr, "print this"},
+};
+
+// Where the sysroots are: not an option, but not the guest's either.
+constexpr std::string_view other_variables[] = {"FERRY_SYSROOTS"};
+
+std::string_view long_name(const Row& row) {
+  std::string_view name = row.name;
+  return name.substr(0, name.find(','));
+}
+
+po::options_description describe() {
+  po::options_description description;
+  for (const Row& row : rows) {
+    if (row.value == nullptr) description.add_options()(row.name, po::bool_switch());
+    else if (std::string_view{row.name}.ends_with("-env,E") || std::string_view{row.name}.ends_with("-env,U"))
+      description.add_options()(row.name, po::value<std::vector<std::string>>());
+    else description.add_options()(row.name, po::value<std::string>());
+  }
+  description.add_options()("program", po::value<std::vector<std::string>>());
+  return description;
+}
+
+// From the first word that is no option on, everything is the program's: `ferry ls -l` must not see the -l.
+std::vector<po::option> take_program(std::vector<std::string>& words) {
+  std::vector<po::option> result;
+  bool separator = words[0] == "--";
+  if (!separator && words[0].size() > 1 && words[0][0] == '-') return result;
+  for (size_t i = separator ? 1 : 0; i < words.size(); ++i) {
+    po::option option("program", {words[i]});
+    option.position_key = static_cast<int>(result.size());
+    result.push_back(std::move(option));
+  }
+  words.clear();
+  return result;
+}
+
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= text.size();) {
+    size_t end = std::min(text.find(',', begin), text.size());
+    if (end > begin) parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+const char* value_of(std::span<char* const> environment, std::string_view name) {
+  for (const char* entry : environment)
+    if (std::string_view{entry}.starts_with(name) && entry[name.size()] == '=') return entry + name.size() + 1;
+  return nullptr;
+}
+
+bool is_own_variable(std::string_view entry) {
+  std::string_view name = entry.substr(0, entry.find('='));
+  if (!name.starts_with("FERRY_")) return false;
+  for (const Row& row : rows)
+    if (row.variable != nullptr && name == row.variable) return true;
+  return std::ranges::find(other_variables, name) != std::end(other_variables);
+}
+
+void assign_text(std::optional<std::string>& to, const po::variables_map& values, const char* name) {
+  if (values.count(name) != 0) to = values[name].as<std::string>();
+}
+
+void assign_list(std::vector<std::string>& to, const po::variables_map& values, const char* name) {
+  if (values.count(name) == 0) return;
+  const auto& list = values[name].as<std::vector<std::string>>();
+  to.insert(to.end(), list.begin(), list.end());
+}
+
+void assign(Options& options, const po::variables_map& values) {
+  assign_text(options.sysroot, values, "sysroot");
+  assign_text(options.argv0, values, "argv0");
+  assign_text(options.log, values, "log");
+  assign_text(options.log_file, values, "log-file");
+  assign_list(options.set_environment, values, "set-env");
+  assign_list(options.unset_environment, values, "unset-env");
+  assign_list(options.program, values, "program");
+  if (values["strace"].as<bool>()) options.strace = true;
+  if (values["reference"].as<bool>()) options.reference = true;
+  if (values["no-chain"].as<bool>()) options.chain = false;
+  options.help = values["help"].as<bool>();
+  options.version = values["version"].as<bool>();
+}
+
+std::expected<void, std::string> verify(const Options& options) {
+  for (const std::string& entry : options.set_environment)
+    if (entry.find('=') == entry.npos || entry[0] == '=') return std::unexpected("--set-env " + entry + ": not of the form NAME=VALUE");
+  for (const std::string& name : options.unset_environment)
+    if (name.empty() || name.find('=') != name.npos) return std::unexpected("--unset-env " + name + ": not a variable's name");
+  u32 mask = 0;
+  if (options.log && !parse_log_categories(options.log->c_str(), mask))
+    return std::unexpected("--log " + *options.log + ": the categories are " + log_category_names());
+  return {};
+}
+
+std::expected<bool, std::string> switch_value(const char* variable, std::string_view text) {
+  if (text == "" || text == "0" || text == "no" || text == "off" || text == "false") return false;
+  if (text == "1" || text == "yes" || text == "on" || text == "true") return true;
+  return std::unexpected(std::string{variable} + "=" + std::string{text} + ": 1 or 0 is meant");
+}
+
+std::expected<void, std::string> assign_variable(Options& options, const Row& row, const char* text) {
+  std::string_view name = long_name(row);
+  if (row.value == nullptr) {
+    auto on = switch_value(row.variable, text);
+    if (!on) return std::unexpected(on.error());
+    if (name == "no-chain") options.chain = !*on;
+    else (name == "strace" ? options.strace : options.reference) = *on;
+    return {};
+  }
+  if (name == "set-env") options.set_environment = split_list(text);
+  else if (name == "unset-env") options.unset_environment = split_list(text);
+  else (name == "sysroot" ? options.sysroot : name == "argv0" ? options.argv0 : name == "log" ? options.log : options.log_file) = text;
+  return {};
+}
+
+std::expected<Options, std::string> read_variables(std::span<char* const> environment) {
+  Options options;
+  if (std::ranges::none_of(environment, [](const char* entry) { return strncmp(entry, "FERRY_", 6) == 0; })) return options;
+  for (const Row& row : rows) {
+    const char* text = row.variable != nullptr ? value_of(environment, row.variable) : nullptr;
+    if (text == nullptr) continue;
+    if (auto done = assign_variable(options, row, text); !done) return std::unexpected(done.error());
+  }
+  return options;
+}
+
+}  // namespace
+
+std::expected<Options, std::string> parse_environment(std::span<char* const> environment) {
+  auto options = read_variables(environment);
+  if (!options) return options;
+  if (auto done = verify(*options); !done) return std::unexpected(done.error());
+  return options;
+}
+
+std::expected<Options, std::string> parse_options(std::span<char* const> arguments, std::span<char* const> environment) {
+  auto options = read_variables(environment);
+  if (!options) return options;
+  if (arguments.empty() || arguments[0][0] != '-') {
+    options->program.assign(arguments.begin(), arguments.end());
+  } else {
+    try {
+      po::options_description description = describe();
+      po::variables_map values;
+      std::vector<std::string> words(arguments.begin(), arguments.end());
+      using namespace po::command_line_style;
+      po::store(po::command_line_parser(words).options(description).extra_style_parser(take_program)
+                    .style(unix_style & ~allow_guessing).run(), values);
+      assign(*options, values);
+    } catch (const po::error& error) {
+      return std::unexpected(error.what());
+    }
+  }
+  if (auto done = verify(*options); !done) return std::unexpected(done.error());
+  return options;
+}
+
+std::vector<std::string> guest_environment(std::span<char* const> environment, const Options& options) {
+  std::vector<std::string> result;
+  result.reserve(environment.size() + options.set_environment.size());
+  for (const char* entry : environment)
+    if (!is_own_variable(entry)) result.emplace_back(entry);
+  auto remove = [&](std::string_view name) {
+    std::erase_if(result, [&](const std::string& entry) { return std::string_view{entry}.substr(0, entry.find('=')) == name; });
+  };
+  for (const std::string& name : options.unset_environment) remove(name);
+  for (const std::string& entry : options.set_environment) {
+    remove(std::string_view{entry}.substr(0, entry.find('=')));
+    result.push_back(entry);
+  }
+  return result;
+}
+
+void print_version() { printf("ferry " FERRY_VERSION "\n"); }
+
+void print_help() {
+  printf("ferry runs Linux programs of the other architecture.\n\n"
+         "  ferry [options] program [arguments...]\n"
+         "  ferry sysroot create|add|list|remove ...   trees of libraries and programs; `ferry sysroot help`\n"
+         "  ferry binfmt print|status|register|unregister   programs started by their name alone; `ferry binfmt help`\n\n"
+         "Options end at the first word that is none, or at --. A program without a slash is looked for in PATH, in the sysroot first.\n"
+         "Without --sysroot the default one of the architecture is used, when there is one.\n\n");
+  for (const Row& row : rows) {
+    std::string_view name = row.name, letter;
+    if (size_t comma = name.find(','); comma != name.npos) letter = name.substr(comma + 1), name = name.substr(0, comma);
+    char left[64];
+    snprintf(left, sizeof left, "%s%.*s%s--%.*s %s", letter.empty() ? "    " : "-", static_cast<int>(letter.size()), letter.data(),
+             letter.empty() ? "" : ", ", static_cast<int>(name.size()), name.data(), row.value != nullptr ? row.value : "");
+    bool categories = name == "log";
+    printf("  %-28s %s%s%s%s\n", left, categories ? "of: " : row.text, categories ? log_category_names() : "",
+           row.variable != nullptr ? "; " : "", row.variable != nullptr ? row.variable : "");
+  }
+  printf("\nThe FERRY_* variables say the same as the options, lists with commas between; the command line wins. The program does not see them.\n"
+         "FERRY_SYSROOTS is where sysroots are kept, ~/.local/share/ferry/sysroots without it.\n\n"
+         "Status: the program's own; 128 + N when signal N ended it (the signal itself is passed on); 127: not found; 126: cannot be\n"
+         "run; 2: wrong use of ferry; 1: a ferry command failed.\n");
+}
+
+}  // namespace ferry::command
