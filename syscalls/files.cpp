@@ -14,6 +14,7 @@
 #include "syscalls/proc_files.h"
 #include "syscalls/process.h"
 #include "syscalls/thread.h"
+#include "sysroots/resolve.h"
 
 namespace ferry::syscalls {
 
@@ -25,7 +26,7 @@ Result<i64> open_path(int directory, const PathBuffer& path, u64 flags, u32 mode
   if (handled) return proc ? Result<i64>{*proc} : std::unexpected(proc.error());
   PathBuffer buffer;
   bool follows_last = (flags & guest_abi::open_nofollow) == 0 && (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
-  const char* host = TRY(host_path(directory, path.text, follows_last, buffer));
+  const char* host = TRY(host_path(path.text, follows_last, buffer));
   return from_raw(host_syscall(host_number::openat, static_cast<u64>(directory), reinterpret_cast<u64>(host), open_flags_to_host(flags), mode));
 }
 
@@ -50,7 +51,7 @@ Result<i64> sys_openat2(Thread&, DirFd directory, PathAt<follow> path, In<OpenHo
   TRY_VOID(read_path(path.value, text));
   const char* host = text.text;
   // With RESOLVE_ flags the kernel must see the path as the guest wrote it.
-  if (host_how.resolve == 0) host = TRY(host_path(directory.value, text.text, (host_how.flags & guest_abi::open_nofollow) == 0, buffer));
+  if (host_how.resolve == 0) host = TRY(host_path(text.text, (host_how.flags & guest_abi::open_nofollow) == 0, buffer));
   host_how.flags = open_flags_to_host(host_how.flags);
   return from_raw(host_syscall(host_number::openat2, static_cast<u64>(directory.value), reinterpret_cast<u64>(host),
                                reinterpret_cast<u64>(&host_how), sizeof host_how));
@@ -66,27 +67,47 @@ Result<i64> sys_readlinkat(Thread&, DirFd directory, PathAt<keep> path, OutBuffe
     TRY_VOID(copy_to_guest(target.value, link, length));
     return static_cast<i64>(length);
   }
-  const char* host = TRY(host_path(directory.value, text.text, false, buffer));
-  return from_raw(host_syscall(host_number::readlinkat, static_cast<u64>(directory.value), reinterpret_cast<u64>(host), raw(target.value), size.value));
+  const char* host = TRY(host_path(text.text, false, buffer));
+  bool in_proc = strncmp(text.text, "/proc/", 6) == 0;  // such a link names a file by its path on the host
+  if (!in_proc) {
+    return from_raw(host_syscall(host_number::readlinkat, static_cast<u64>(directory.value), reinterpret_cast<u64>(host), raw(target.value), size.value));
+  }
+  ssize_t length = readlinkat(directory.value, host, text.text, sizeof text.text);
+  if (length < 0) return fail(errno);
+  std::string_view link = sysroots::guest_view({text.text, static_cast<size_t>(length)}).substr(0, size.value);
+  TRY_VOID(copy_to_guest(target.value, link.data(), link.size()));
+  return static_cast<i64>(link.size());
 }
 
 Result<i64> sys_getcwd(Thread&, OutString buffer, Size size) {
-  return from_raw(host_syscall(host_number::getcwd, raw(buffer.value), size.value));
+  PathBuffer host;
+  i64 length = TRY(from_raw(raw_syscall(host_number::getcwd, reinterpret_cast<u64>(host.text), sizeof host.text)));
+  std::string_view directory = sysroots::guest_view({host.text, static_cast<size_t>(length - 1)});
+  char path[PATH_MAX + 1];
+  memcpy(path, directory.data(), directory.size());
+  path[directory.size()] = '\0';
+  if (directory.size() + 1 > size.value) return fail(ERANGE);
+  TRY_VOID(copy_to_guest(buffer.value, path, directory.size() + 1));
+  return static_cast<i64>(directory.size() + 1);
 }
 
 Result<i64> sys_chroot(Thread&, Path<follow> path) {
   keep_own_executable();
   PathBuffer buffer;
-  u64 host = TRY(host_path(AT_FDCWD, path.value, true, buffer));
-  return from_raw(host_syscall(host_number::chroot, host));
+  u64 host = TRY(host_path(path.value, true, buffer));
+  i64 done = TRY(from_raw(host_syscall(host_number::chroot, host)));
+  sysroots::leave_sysroot();
+  return done;
 }
 
 Result<i64> sys_pivot_root(Thread&, Path<follow> new_root, Path<follow> put_old) {
   keep_own_executable();
   PathBuffer first, second;
-  u64 root = TRY(host_path(AT_FDCWD, new_root.value, true, first));
-  u64 old = TRY(host_path(AT_FDCWD, put_old.value, true, second));
-  return from_raw(host_syscall(host_number::pivot_root, root, old));
+  u64 root = TRY(host_path(new_root.value, true, first));
+  u64 old = TRY(host_path(put_old.value, true, second));
+  i64 done = TRY(from_raw(host_syscall(host_number::pivot_root, root, old)));
+  sysroots::leave_sysroot();
+  return done;
 }
 
 Result<i64> sys_unshare(Thread&, Flags<clone_flags> flags) {
@@ -128,7 +149,7 @@ struct HostAddress {
     char path[sizeof name.sun_path + 1] = {};
     memcpy(path, name.sun_path, sizeof name.sun_path);
     PathBuffer buffer;
-    Result<const char*> host = host_path(AT_FDCWD, path, true, buffer);
+    Result<const char*> host = host_path(path, true, buffer);
     if (!host || *host == path || strlen(*host) >= sizeof name.sun_path) return;
     strcpy(name.sun_path, *host);
     at = reinterpret_cast<u64>(&name);

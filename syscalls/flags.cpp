@@ -52,6 +52,8 @@ TABLE(open_flags, "O_???",
       N(O_APPEND), N(O_NONBLOCK), {04010000, 0, "O_SYNC"}, N(O_DSYNC), N(O_ASYNC), {guest_abi::open_direct, 0, "O_DIRECT"},
       {guest_abi::open_largefile, 0, "O_LARGEFILE"}, {guest_abi::open_nofollow, 0, "O_NOFOLLOW"}, {01000000, 0, "O_NOATIME"}, N(O_CLOEXEC),
       {010000000, 0, "O_PATH"}, {020000000 | guest_abi::open_directory, 0, "O_TMPFILE"}, {guest_abi::open_directory, 0, "O_DIRECTORY"})
+// The open flags of calls that make a descriptor without opening a file, and so without an access mode: pipe2, dup3.
+TABLE(descriptor_flags, "O_???", N(O_NONBLOCK), {guest_abi::open_direct, 0, "O_DIRECT"}, N(O_CLOEXEC))
 TABLE(at_flags, "AT_???", {0x100, 0, "AT_SYMLINK_NOFOLLOW"}, {0x200, 0, "AT_REMOVEDIR"}, {0x400, 0, "AT_SYMLINK_FOLLOW"},
       {0x800, 0, "AT_NO_AUTOMOUNT"}, {0x1000, 0, "AT_EMPTY_PATH"}, {0x2000, 0, "AT_STATX_FORCE_SYNC"}, {0x4000, 0, "AT_STATX_DONT_SYNC"},
       {0x8000, 0, "AT_RECURSIVE"})

@@ -28,7 +28,7 @@ const char* signal_name(int signal);  // "SIGINT", nullptr when it has none
 u64 open_flags_to_host(u64 guest);
 u64 open_flags_to_guest(u64 host);
 
-extern const FlagTable open_flags, at_flags, access_modes, protections, mmap_flags, mremap_flags, msync_flags, mlockall_flags,
+extern const FlagTable open_flags, descriptor_flags, at_flags, access_modes, protections, mmap_flags, mremap_flags, msync_flags, mlockall_flags,
     shmat_flags, clone_flags, wait_flags, xattr_flags, eventfd_flags, epoll_create_flags, inotify_init_flags, inotify_mask,
     flock_operations, unlinkat_flags, umount_flags, mount_flags, fallocate_flags, signalfd_flags, splice_flags,
     sync_file_range_flags, timerfd_create_flags, timerfd_settime_flags, timer_flags, statx_mask, ipc_get_flags, socket_types,

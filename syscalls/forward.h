@@ -42,6 +42,9 @@ struct HostArgument<Flags<open_flags>, index> {
   Result<void> after() { return {}; }
 };
 
+template <int index>
+struct HostArgument<Flags<descriptor_flags>, index> : HostArgument<Flags<open_flags>, index> {};
+
 constexpr bool follows(const Call&, follow) { return true; }
 constexpr bool follows(const Call&, keep) { return false; }
 template <int flags>
@@ -53,7 +56,7 @@ template <class Last, int index>
 struct HostArgument<Path<Last>, index> {
   static constexpr bool raw = false;
   PathBuffer buffer;
-  Result<u64> before(const Call& call) { return host_path(AT_FDCWD, GuestAddr{call.arguments[index]}, follows(call, Last{}), buffer); }
+  Result<u64> before(const Call& call) { return host_path(GuestAddr{call.arguments[index]}, follows(call, Last{}), buffer); }
   Result<void> after() { return {}; }
 };
 template <class Last, int index>
@@ -61,7 +64,7 @@ struct HostArgument<PathAt<Last>, index> {
   static constexpr bool raw = false;
   PathBuffer buffer;
   Result<u64> before(const Call& call) {
-    return host_path(static_cast<i32>(call.arguments[index - 1]), GuestAddr{call.arguments[index]}, follows(call, Last{}), buffer);
+    return host_path(GuestAddr{call.arguments[index]}, follows(call, Last{}), buffer);
   }
   Result<void> after() { return {}; }
 };

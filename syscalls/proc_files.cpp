@@ -15,8 +15,10 @@
 #include <vector>
 
 #include "guest/memory.h"
+#include "syscalls/descriptors.h"
 #include "syscalls/memory.h"
 #include "syscalls/ranges.h"
+#include "sysroots/resolve.h"
 #include "translator/translator.h"
 
 namespace ferry::syscalls {
@@ -103,7 +105,7 @@ std::string guest_maps() {
       std::string_view name(line + name_at, static_cast<size_t>(end - line - name_at));
       if (inode == 0 && !name.starts_with("[anon")) name = {};  // [heap], [stack] and the vDSO would be ferry's
       for (const Range& piece : ranges.within(begin, finish)) {
-        std::string_view shown = name;
+        std::string_view shown = name.starts_with('/') ? sysroots::guest_view(name) : name;
         if (piece.begin >= raw(image().stack_begin) && piece.end <= raw(image().stack_end)) shown = "[stack]";
         auto allows = [&](int bit, char letter) { return (piece.protection & bit) != 0 ? letter : '-'; };
         char row[160];
@@ -161,6 +163,7 @@ std::string cpu_info() {
 void set_program_image(ProgramImage program) {
   image() = std::move(program);
   size_t slash = image().executable.rfind('/');
+  if (sysroots::sysroot_descriptor() >= 0) protect_descriptor(sysroots::sysroot_descriptor());
   prctl(PR_SET_NAME, image().executable.c_str() + (slash == std::string::npos ? 0 : slash + 1));  // comm, here and for ps
 }
 const ProgramImage& program_image() { return image(); }

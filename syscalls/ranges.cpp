@@ -9,6 +9,7 @@ std::vector<Range>::const_iterator Ranges::first_ending_after(u64 address) const
 }
 
 void Ranges::remove(u64 begin, u64 end) {
+  if (begin >= end) return;
   auto first = ranges_.begin() + (first_ending_after(begin) - ranges_.cbegin());
   auto last = first;
   while (last != ranges_.end() && last->begin < end) ++last;

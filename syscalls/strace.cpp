@@ -140,6 +140,7 @@ bool start_strace(const char* file) {
   int fd = file != nullptr ? open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666) : dup(2);
   if (fd < 0) return false;
   trace_fd = take_descriptor(fd, false);
+  several_tasks = false;
   strace_enabled = trace_fd >= 0;
   return strace_enabled;
 }
