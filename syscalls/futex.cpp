@@ -6,6 +6,7 @@
 
 #include "guest/memory.h"
 #include "syscalls/handlers.h"
+#include "syscalls/host/context.h"
 #include "syscalls/process.h"
 
 namespace ferry::syscalls {
@@ -31,13 +32,9 @@ void abandon_lock(u64 entry, const RobustListHead& head, i32 tid, bool pending) 
     u32 owner = *word & FUTEX_TID_MASK;
     if (pending && owner == 0) break;  // it died between unlocking and waking
     if (owner != static_cast<u32>(tid)) return;
-    u32 expected = *word;
-    // Just read, so mapped; a guest that unmaps its own lock meanwhile gets the fault it asked for.
-    if (__atomic_compare_exchange_n(reinterpret_cast<u32*>(address), &expected, (*word & FUTEX_WAITERS) | FUTEX_OWNER_DIED, false,
-                                    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-      if (!(*word & FUTEX_WAITERS)) return;
-      break;
-    }
+    u32 outcome = ferry_guarded_exchange(reinterpret_cast<u32*>(address), *word, (*word & FUTEX_WAITERS) | FUTEX_OWNER_DIED);
+    if (outcome == 2 || (outcome == 0 && !(*word & FUTEX_WAITERS))) return;
+    if (outcome == 0) break;
   }
   raw_syscall(SYS_futex, address, FUTEX_WAKE, 1);
 }
@@ -51,13 +48,17 @@ void walk_robust_list(Thread& thread) {
   if (!head) return;
   u64 pending = head->pending;
   u64 entry = head->first;
+  bool priority_inheriting = pending & 1;
   for (int i = 0; i < limit && (entry & ~u64{1}) != thread.robust_list; i++) {
+    priority_inheriting |= entry & 1;
     Result<u64> next = read(GuestPtr<u64>{GuestAddr{entry & ~u64{1}}});
     if (entry != pending) abandon_lock(entry, *head, thread.tid, false);
     if (!next) return;
     entry = *next;
   }
   if (pending != 0) abandon_lock(pending, *head, thread.tid, true);
+  // The memory is the guest's to reuse once its tid is cleared: the kernel must not find the list there again.
+  if (!priority_inheriting) raw_syscall(SYS_set_robust_list, 0, sizeof(RobustListHead));
 }
 
 Result<i64> sys_futex(Thread&, Addr address, FutexOperation operation, Uint value, FutexTimeout timeout, FutexSecond address2, FutexValue value3) {

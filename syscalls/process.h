@@ -35,9 +35,6 @@ void walk_robust_list(Thread& thread);
 // Frees what an execve of the thread allocated (exec.cpp).
 void free_exec_request(Thread& thread);
 
-// Whether the process has (or had) more than one guest thread.
-bool has_several_threads();
-
 // Before the guest changes its root (chroot, pivot_root, mount namespaces): keeps a descriptor of ferry's own file, so that
 // execve of foreign programs goes on working where neither ferry nor /proc can be seen.
 void keep_own_executable();

@@ -66,12 +66,20 @@ void defer(ThreadSignals& signals, const Siginfo& info) {
   die_by_signal(signal);
 }
 
+// A fault inside ferry_guarded_exchange() is its result.
+bool fix_up_exchange(void* context) {
+  u64& pc = interrupted_pc(context);
+  if (pc < reinterpret_cast<u64>(ferry_exchange_begin) || pc >= reinterpret_cast<u64>(ferry_exchange_end)) return false;
+  pc = reinterpret_cast<u64>(ferry_exchange_landing);
+  return true;
+}
+
 void take_fault_signal(Thread* thread, int signal, siginfo_t* info, void* context) {
   const Siginfo& taken = *reinterpret_cast<Siginfo*>(info);
   // A positive code can also be made by rt_sigqueueinfo to oneself: then the interrupted pc is just behind that call.
   bool raised = info->si_code > 0 && !just_left_host_syscall(context);
   if (raised) {
-    if (fix_up_guest_access(context)) return;
+    if (fix_up_guest_access(context) || fix_up_exchange(context)) return;
     if (thread == nullptr || !translator::handle_fault(thread->cpu, info, context)) die_of_own_fault(signal, taken, context);
     return;
   }

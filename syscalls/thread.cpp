@@ -1,6 +1,7 @@
 // The loop that a guest thread lives in, and what check() prints of it when ferry fails.
 #include "syscalls/thread.h"
 
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -115,6 +116,8 @@ void detach_thread(Thread& thread) {
 
 void run_main_thread(Thread& thread) {
   describe_state = describe_current_thread;
+  const std::string& command = thread.process->command;
+  prctl(PR_SET_NAME, command.c_str() + (command.rfind('/') + 1));  // npos + 1 is 0
   thread.actions = &thread.process->actions;
   attach_thread(thread);
   start_signals(thread);

@@ -3,7 +3,6 @@
 #pragma once
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "guest/types.h"
 #include "syscalls/host_syscall.h"
@@ -19,11 +18,7 @@ struct Process {
   // The running program, set once before it starts (execve starts a new ferry).
   std::string executable;                // guest view, absolute: what /proc/self/exe says
   std::string executable_host;           // the file actually opened on the host
-  std::vector<std::string> arguments;    // argv and envp as the guest got them
-  std::vector<std::string> environment;
-  std::string sysroot;                   // empty: none
-  bool strace = false;
-  std::string log_categories;            // the --log text, for children
+  std::string command;                   // what was to be run, before #! lines: its last component is the thread's name
   u64 signal_trampoline = 0;             // __kernel_rt_sigreturn in the guest's vDSO
   SignalActions actions;
 };

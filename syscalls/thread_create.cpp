@@ -19,7 +19,6 @@ namespace ferry::syscalls {
 namespace {
 
 constexpr size_t host_stack_size = 256 * 1024;  // of ferry's own frames; guest code has the guest's stack
-std::atomic<bool> several_threads{false};
 
 void futex_wait(std::atomic<i32>& word, i32 while_is) {
   while (word.load(std::memory_order_acquire) == while_is)
@@ -178,13 +177,10 @@ void* donor_body(void* argument) {
 
 }  // namespace
 
-bool has_several_threads() { return several_threads.load(std::memory_order_relaxed); }
-
 Result<i64> create_thread(Thread& thread, const CloneRequest& request) {
   Start start{thread, request, make_child(thread)};
   if (!start.child) return fail(EAGAIN);
   TRY_VOID(block_signals(thread));
-  several_threads = true;
   if (strace_enabled) strace_several_tasks();
   Result<i64> tid = start_host_thread(thread_body, start);
   unblock_signals(thread);
@@ -213,7 +209,6 @@ Result<i64> create_process_sharing_memory(Thread& thread, const CloneRequest& re
   Start start{thread, request, make_child(thread)};
   if (!start.child) return fail(EAGAIN);
   TRY_VOID(block_signals(thread));
-  several_threads = true;
   if (strace_enabled) strace_several_tasks();
   Result<i64> pid = start_host_thread(donor_body, start);
   unblock_signals(thread);

@@ -46,6 +46,29 @@ ferry_raw_syscall:
     ret
     .cfi_endproc
     .size ferry_raw_syscall, . - ferry_raw_syscall
+    .globl ferry_guarded_exchange, ferry_exchange_begin, ferry_exchange_end, ferry_exchange_landing
+    .hidden ferry_guarded_exchange, ferry_exchange_begin, ferry_exchange_end, ferry_exchange_landing
+    .type ferry_guarded_exchange, %function
+ferry_guarded_exchange:
+    .cfi_startproc
+ferry_exchange_begin:
+    ldaxr w3, [x0]
+    cmp w3, w1
+    b.ne 1f
+    stlxr w4, w2, [x0]
+    cbnz w4, ferry_exchange_begin
+ferry_exchange_end:
+    mov w0, #0
+    ret
+1:
+    clrex
+    mov w0, #1
+    ret
+ferry_exchange_landing:
+    mov w0, #2
+    ret
+    .cfi_endproc
+    .size ferry_guarded_exchange, . - ferry_guarded_exchange
 ferry_host_restorer:
     mov x8, #139
     svc #0

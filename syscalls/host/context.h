@@ -11,6 +11,9 @@ ferry::i64 ferry_raw_syscall(long number, ferry::u64 a0, ferry::u64 a1, ferry::u
                              ferry::u64 a5);
 // First instruction of the window, the syscall instruction (the window's last), the one after it, and the way out.
 extern const char ferry_window_begin[], ferry_window_syscall[], ferry_window_end[], ferry_window_abandon[];
+// Compare and swap of a word of the guest's that may not be there. 0: done, 1: it was not `expected`, 2: a fault.
+ferry::u32 ferry_guarded_exchange(ferry::u32* word, ferry::u32 expected, ferry::u32 desired);
+extern const char ferry_exchange_begin[], ferry_exchange_end[], ferry_exchange_landing[];
 // What a host signal handler returns to; null where the host kernel supplies it.
 extern const char ferry_host_restorer[];
 }

@@ -47,6 +47,23 @@ ferry_raw_syscall:
     ret
     .cfi_endproc
     .size ferry_raw_syscall, . - ferry_raw_syscall
+    .globl ferry_guarded_exchange, ferry_exchange_begin, ferry_exchange_end, ferry_exchange_landing
+    .hidden ferry_guarded_exchange, ferry_exchange_begin, ferry_exchange_end, ferry_exchange_landing
+    .type ferry_guarded_exchange, @function
+ferry_guarded_exchange:
+    .cfi_startproc
+    mov %esi, %eax
+ferry_exchange_begin:
+    lock cmpxchg %edx, (%rdi)
+ferry_exchange_end:
+    setne %al
+    movzbl %al, %eax
+    ret
+ferry_exchange_landing:
+    mov $2, %eax
+    ret
+    .cfi_endproc
+    .size ferry_guarded_exchange, . - ferry_guarded_exchange
     .type ferry_host_restorer, @function
 ferry_host_restorer:
     mov $15, %eax
