@@ -62,7 +62,8 @@ namespace ferry {
 
 namespace {
 // Addresses with the top bit pair set are never the guest's; x86 would raise #GP without an address for them.
-constexpr u64 address_limit = u64{1} << 47;
+// An AArch64 kernel hands out 48 bits and more only to who asks for them.
+constexpr u64 address_limit = u64{1} << (host_isa == Isa::aarch64 ? 48 : 47);
 
 bool plausible(GuestAddr address, size_t size) {
   return raw(address) < address_limit && size <= address_limit - raw(address);

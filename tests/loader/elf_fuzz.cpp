@@ -10,7 +10,7 @@ static void require(bool kept) {
   if (!kept) abort();
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {  // NOLINT(readability-identifier-naming)
   auto whole = parse_elf({data, size});
   if (!whole) {
     require(!whole.error().text().empty());

@@ -247,9 +247,8 @@ TEST(MapImage, RefusesMoreMemoryThanThereIs) {
 #ifdef EMULATED_HOST
   GTEST_SKIP() << "qemu-user 7.2 keeps an entry for each page of 64 TiB";
 #endif
-  FILE* policy = fopen("/proc/sys/vm/overcommit_memory", "re");
-  if (policy == nullptr || fgetc(policy) == '1') GTEST_SKIP() << "this machine grants any amount of memory";
-  fclose(policy);
+  auto policy = read_whole("/proc/sys/vm/overcommit_memory");
+  if (policy.empty() || policy[0] == '1') GTEST_SKIP() << "this machine grants any amount of memory";
   ElfBuilder b;
   b.segments[1].p_memsz = u64{1} << 46;
   for (u16 type : {ET_EXEC, ET_DYN}) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "tests/loader/elf_builder.h"
 #include "tests/loader/maps.h"
@@ -19,16 +20,12 @@ namespace {
 const std::string programs = TEST_PROGRAMS;
 
 struct Directory : testing::Test {
-  std::string path = [] {
-    char name[] = "/tmp/loader_test.XXXXXX";
-    return std::string(mkdtemp(name)) + "/";
-  }();
+  std::string path = testing::TempDir() + "loader_test." + std::to_string(getpid()) + "/";
+  Directory() { std::filesystem::create_directory(path); }
   ~Directory() override { std::filesystem::remove_all(path); }
 
   std::string write_file(const std::string& name, const std::string& text, mode_t mode = 0755) {
-    FILE* file = fopen((path + name).c_str(), "we");
-    EXPECT_EQ(fwrite(text.data(), 1, text.size(), file), text.size());
-    fclose(file);
+    std::ofstream(path + name) << text;
     chmod((path + name).c_str(), mode);
     return path + name;
   }
@@ -284,7 +281,7 @@ TEST_F(Directory, ScriptOfAHostProgramIsNative) {
 TEST_F(Directory, FollowsFiveScriptsAndNoMore) {
   std::string interpreter = programs + "static-pie";
   for (int depth = 1; depth <= 6; ++depth) {
-    interpreter = write_file("s" + std::to_string(depth), "#!" + interpreter + "\n");
+    interpreter = write_file(std::to_string(depth), std::string("#!").append(interpreter).append("\n"));
     auto program = prepare(request(interpreter));
     ASSERT_EQ(program.has_value(), depth <= 5) << depth;
     if (!program) {

@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -43,13 +45,8 @@ struct Unmapper {
 };
 
 inline std::vector<u8> read_whole(const std::string& path) {
-  std::vector<u8> bytes;
-  FILE* file = fopen(path.c_str(), "re");
-  if (file == nullptr) return bytes;
-  u8 chunk[65536];
-  while (size_t count = fread(chunk, 1, sizeof chunk, file)) bytes.insert(bytes.end(), chunk, chunk + count);
-  fclose(file);
-  return bytes;
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 }  // namespace ferry::loader
