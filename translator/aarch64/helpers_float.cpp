@@ -14,8 +14,7 @@
 namespace ferry::aarch64 {
 namespace {
 
-// FPSR's cumulative flags.
-constexpr u32 invalid = 1, divide_by_zero = 2, overflow = 4, underflow = 8, inexact = 16;
+constexpr u32 invalid = fpsr_ioc, divide_by_zero = fpsr_dzc, overflow = fpsr_ofc, underflow = fpsr_ufc, inexact = fpsr_ixc;
 
 // Raises flags where the guest's are kept while translated code runs: in the host's.
 void raise(u32 flags) {
@@ -343,17 +342,20 @@ u64 double_to_single_odd(const Cpu& cpu, u64 bits) {
 }
 
 // ---- Estimates. RecipEstimate() and RecipSqrtEstimate() of 9-bit fixed-point numbers.
-u64 reciprocal_estimate(u64 a) {
+u64 reciprocal_of_9_bits(u64 a) {
   a = a * 2 + 1;
   return ((u64{1} << 19) / a + 1) / 2;
 }
 
-u64 root_estimate(u64 a) {
+u64 root_of_9_bits(u64 a) {
   a = a < 256 ? a * 2 + 1 : ((a >> 1 << 1) + 1) * 2;
   u64 b = 512;
   while (a * (b + 1) * (b + 1) < u64{1} << 28) b++;
   return (b + 1) / 2;
 }
+
+u64 unsigned_reciprocal_estimate(const Cpu&, u64 a) { return (a >> 31) == 0 ? 0xffffffff : reciprocal_of_9_bits(a >> 23) << 23; }
+u64 unsigned_root_estimate(const Cpu&, u64 a) { return (a >> 30) == 0 ? 0xffffffff : root_of_9_bits(a >> 23) << 23; }
 
 // The fraction as the pseudocode's 52 bits.
 template <class F>
@@ -391,7 +393,7 @@ u64 reciprocal_estimate(const Cpu& cpu, u64 bits) {
     }
   }
   int result_exponent = 2 * bias - 1 - exponent;
-  fraction = (reciprocal_estimate(256 | fraction >> 44) & 255) << 44;
+  fraction = (reciprocal_of_9_bits(256 | fraction >> 44) & 255) << 44;
   if (result_exponent <= 0) {
     fraction = (fraction | u64{1} << 52) >> (1 - result_exponent);
     result_exponent = 0;
@@ -420,7 +422,7 @@ u64 root_estimate(const Cpu& cpu, u64 bits) {
   }
   u64 scaled = (exponent & 1) == 0 ? 256 | fraction >> 44 : 128 | fraction >> 45;
   int result_exponent = (3 * Parts<F>::bias - 1 - exponent) / 2;
-  return static_cast<u64>(result_exponent) << F::fraction_bits | (root_estimate(scaled) & 255) << (F::fraction_bits - 8);
+  return static_cast<u64>(result_exponent) << F::fraction_bits | (root_of_9_bits(scaled) & 255) << (F::fraction_bits - 8);
 }
 
 template <class F>
@@ -481,47 +483,83 @@ u64 root_step(const Cpu& cpu, u64 a, u64 b) {
   return bits_of<F>(__builtin_elementwise_fma(scalar_of<F>(a), scalar_of<F>(b), three) * half);
 }
 
+// `function` of the lanes of the low `bytes` bytes.
+template <class F, auto function>
+FloatLanes each_lane(const Cpu& cpu, FloatLanes a, u32 bytes) {
+  using Lanes = typename F::Lanes;
+  Lanes as = std::bit_cast<Lanes>(a), results{};
+  for (unsigned i = 0; i < bytes / sizeof(typename F::Bits); i++) results[i] = static_cast<typename F::Bits>(function(cpu, as[i]));
+  return std::bit_cast<FloatLanes>(results);
+}
+template <class F, auto function>
+FloatLanes each_lane(const Cpu& cpu, FloatLanes a, FloatLanes b, u32 bytes) {
+  using Lanes = typename F::Lanes;
+  Lanes as = std::bit_cast<Lanes>(a), bs = std::bit_cast<Lanes>(b), results{};
+  for (unsigned i = 0; i < bytes / sizeof(typename F::Bits); i++) {
+    results[i] = static_cast<typename F::Bits>(function(cpu, as[i], bs[i]));
+  }
+  return std::bit_cast<FloatLanes>(results);
+}
+
 }  // namespace
 }  // namespace ferry::aarch64
 
 using namespace ferry;
 using namespace ferry::aarch64;
 
-#define BOTH(format, suffix)                                                                                                  \
-  FloatLanes ferry_a64_nans_2_##suffix(const Cpu* cpu, FloatLanes a, FloatLanes b, FloatLanes result) {                      \
-    return nans_2<format>(*cpu, a, b, result);                                                                               \
-  }                                                                                                                           \
-  FloatLanes ferry_a64_nans_3_##suffix(const Cpu* cpu, FloatLanes addend, FloatLanes a, FloatLanes b, FloatLanes result) {   \
-    return nans_3<format>(*cpu, addend, a, b, result);                                                                       \
-  }                                                                                                                           \
-  FloatLanes ferry_a64_min_max_##suffix(const Cpu* cpu, FloatLanes a, FloatLanes b, u32 select) {                            \
-    return min_max_lanes<format>(*cpu, a, b, select);                                                                        \
-  }                                                                                                                           \
-  u64 ferry_a64_to_integer_##suffix(const Cpu* cpu, u64 bits, u32 conversion, u64 fraction_bits) {                           \
-    return to_integer<format>(*cpu, bits, {conversion}, static_cast<int>(fraction_bits));                                    \
-  }                                                                                                                           \
-  FloatLanes ferry_a64_to_integers_##suffix(const Cpu* cpu, FloatLanes a, u32 conversion, u64 fraction_bits, u32 bytes) {    \
-    return to_integers<format>(*cpu, a, {conversion}, static_cast<int>(fraction_bits), bytes);                               \
-  }                                                                                                                           \
-  u64 ferry_a64_reciprocal_estimate_##suffix(const Cpu* cpu, u64 bits) { return reciprocal_estimate<format>(*cpu, bits); }   \
-  u64 ferry_a64_root_estimate_##suffix(const Cpu* cpu, u64 bits) { return root_estimate<format>(*cpu, bits); }               \
-  u64 ferry_a64_reciprocal_exponent_##suffix(const Cpu* cpu, u64 bits) { return reciprocal_exponent<format>(*cpu, bits); }   \
-  u64 ferry_a64_multiply_extended_##suffix(const Cpu* cpu, u64 a, u64 b) { return multiply_extended<format>(*cpu, a, b); }   \
-  u64 ferry_a64_reciprocal_step_##suffix(const Cpu* cpu, u64 a, u64 b) { return reciprocal_step<format>(*cpu, a, b); }       \
-  u64 ferry_a64_root_step_##suffix(const Cpu* cpu, u64 a, u64 b) { return root_step<format>(*cpu, a, b); }
+
+#define EACH_1(name, suffix, ...)                                            \
+  FloatLanes ferry_a64_##name##suffix(const Cpu* cpu, FloatLanes a, u32 bytes) { \
+    return each_lane<__VA_ARGS__>(*cpu, a, bytes);                           \
+  }
+#define EACH_2(name, suffix, format)                                                       \
+  FloatLanes ferry_a64_##name##suffix(const Cpu* cpu, FloatLanes a, FloatLanes b, u32 bytes) { \
+    return each_lane<format, name<format>>(*cpu, a, b, bytes);                             \
+  }
+#define BOTH(format, suffix)                                                                                                \
+  FloatLanes ferry_a64_nans_2##suffix(const Cpu* cpu, FloatLanes a, FloatLanes b, FloatLanes result) {                     \
+    return nans_2<format>(*cpu, a, b, result);                                                                             \
+  }                                                                                                                         \
+  FloatLanes ferry_a64_nans_3##suffix(const Cpu* cpu, FloatLanes addend, FloatLanes a, FloatLanes b, FloatLanes result) {  \
+    return nans_3<format>(*cpu, addend, a, b, result);                                                                     \
+  }                                                                                                                         \
+  FloatLanes ferry_a64_min_max##suffix(const Cpu* cpu, FloatLanes a, FloatLanes b, u32 select) {                           \
+    return min_max_lanes<format>(*cpu, a, b, select);                                                                      \
+  }                                                                                                                         \
+  u64 ferry_a64_to_integer##suffix(const Cpu* cpu, u64 bits, u32 conversion, u64 fraction_bits) {                          \
+    return to_integer<format>(*cpu, bits, {conversion}, static_cast<int>(fraction_bits));                                  \
+  }                                                                                                                         \
+  FloatLanes ferry_a64_to_integers##suffix(const Cpu* cpu, FloatLanes a, u32 conversion, u64 fraction_bits, u32 bytes) {   \
+    return to_integers<format>(*cpu, a, {conversion}, static_cast<int>(fraction_bits), bytes);                             \
+  }                                                                                                                         \
+  EACH_1(reciprocal_estimate, suffix, format, reciprocal_estimate<format>)                                                 \
+  EACH_1(root_estimate, suffix, format, root_estimate<format>)                                                             \
+  EACH_1(reciprocal_exponent, suffix, format, reciprocal_exponent<format>)                                                 \
+  EACH_2(multiply_extended, suffix, format)                                                                                \
+  EACH_2(reciprocal_step, suffix, format)                                                                                  \
+  EACH_2(root_step, suffix, format)
 
 extern "C" {
-BOTH(Single, s)
-BOTH(Double, d)
+BOTH(Single, _s)
+BOTH(Double, _d)
+EACH_1(unsigned_reciprocal_estimate, , Single, unsigned_reciprocal_estimate)
+EACH_1(unsigned_root_estimate, , Single, unsigned_root_estimate)
+
 u64 ferry_a64_single_to_half(const Cpu* cpu, u64 bits) { return to_half<Single>(*cpu, bits); }
 u64 ferry_a64_double_to_half(const Cpu* cpu, u64 bits) { return to_half<Double>(*cpu, bits); }
 u64 ferry_a64_half_to_single(const Cpu* cpu, u64 bits) { return from_half<Single>(*cpu, bits); }
 u64 ferry_a64_half_to_double(const Cpu* cpu, u64 bits) { return from_half<Double>(*cpu, bits); }
 u64 ferry_a64_double_to_single_odd(const Cpu* cpu, u64 bits) { return double_to_single_odd(*cpu, bits); }
-u64 ferry_a64_unsigned_reciprocal_estimate(u64 value) {
-  return (value >> 31) == 0 ? 0xffffffff : reciprocal_estimate(value >> 23) << 23;
+
+u64 ferry_a64_singles_to_halves(const Cpu* cpu, FloatLanes a) {
+  Single::Lanes as = std::bit_cast<Single::Lanes>(a);
+  u64 halves = 0;
+  for (int i = 0; i < 4; i++) halves |= to_half<Single>(*cpu, as[i]) << (16 * i);
+  return halves;
 }
-u64 ferry_a64_unsigned_root_estimate(u64 value) {
-  return (value >> 30) == 0 ? 0xffffffff : root_estimate(value >> 23) << 23;
+FloatLanes ferry_a64_halves_to_singles(const Cpu* cpu, u64 a) {
+  Single::Lanes results;
+  for (int i = 0; i < 4; i++) results[i] = static_cast<u32>(from_half<Single>(*cpu, a >> (16 * i) & 0xffff));
+  return std::bit_cast<FloatLanes>(results);
 }
 }

@@ -4,15 +4,12 @@
 #pragma once
 #include "guest/aarch64/cpu.h"
 #include "guest/types.h"
+#include "translator/aarch64/fp_control.h"
 
 namespace ferry::aarch64 {
 
 // 16 bytes of lanes, as both hosts pass them in a vector register. Scalars are lane 0; what is above is ignored.
 typedef u64 FloatLanes __attribute__((vector_size(16)));
-
-inline constexpr u32 fpcr_fz = 1u << 24;   // flush subnormals to zero
-inline constexpr u32 fpcr_dn = 1u << 25;   // every NaN result is the default NaN
-inline constexpr u32 fpcr_ahp = 1u << 26;  // alternative half precision: no infinities, no NaNs
 
 enum class Rounding : u32 { nearest_even, plus_infinity, minus_infinity, zero, nearest_away, odd };
 
@@ -64,20 +61,32 @@ ferry::u64 ferry_a64_double_to_half(const ferry::aarch64::Cpu* cpu, ferry::u64 b
 ferry::u64 ferry_a64_half_to_single(const ferry::aarch64::Cpu* cpu, ferry::u64 bits);
 ferry::u64 ferry_a64_half_to_double(const ferry::aarch64::Cpu* cpu, ferry::u64 bits);
 ferry::u64 ferry_a64_double_to_single_odd(const ferry::aarch64::Cpu* cpu, ferry::u64 bits);
-// FPRecipEstimate(), FPRSqrtEstimate(), FPRecpX() of a lane; UnsignedRecipEstimate(), UnsignedRSqrtEstimate().
-ferry::u64 ferry_a64_reciprocal_estimate_s(const ferry::aarch64::Cpu* cpu, ferry::u64 bits);
-ferry::u64 ferry_a64_reciprocal_estimate_d(const ferry::aarch64::Cpu* cpu, ferry::u64 bits);
-ferry::u64 ferry_a64_root_estimate_s(const ferry::aarch64::Cpu* cpu, ferry::u64 bits);
-ferry::u64 ferry_a64_root_estimate_d(const ferry::aarch64::Cpu* cpu, ferry::u64 bits);
-ferry::u64 ferry_a64_reciprocal_exponent_s(const ferry::aarch64::Cpu* cpu, ferry::u64 bits);
-ferry::u64 ferry_a64_reciprocal_exponent_d(const ferry::aarch64::Cpu* cpu, ferry::u64 bits);
-ferry::u64 ferry_a64_unsigned_reciprocal_estimate(ferry::u64 value);
-ferry::u64 ferry_a64_unsigned_root_estimate(ferry::u64 value);
-// FPMulX(), FPRecipStepFused(), FPRSqrtStepFused() of a lane.
-ferry::u64 ferry_a64_multiply_extended_s(const ferry::aarch64::Cpu* cpu, ferry::u64 a, ferry::u64 b);
-ferry::u64 ferry_a64_multiply_extended_d(const ferry::aarch64::Cpu* cpu, ferry::u64 a, ferry::u64 b);
-ferry::u64 ferry_a64_reciprocal_step_s(const ferry::aarch64::Cpu* cpu, ferry::u64 a, ferry::u64 b);
-ferry::u64 ferry_a64_reciprocal_step_d(const ferry::aarch64::Cpu* cpu, ferry::u64 a, ferry::u64 b);
-ferry::u64 ferry_a64_root_step_s(const ferry::aarch64::Cpu* cpu, ferry::u64 a, ferry::u64 b);
-ferry::u64 ferry_a64_root_step_d(const ferry::aarch64::Cpu* cpu, ferry::u64 a, ferry::u64 b);
+// Four at once.
+ferry::u64 ferry_a64_singles_to_halves(const ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a);
+ferry::aarch64::FloatLanes ferry_a64_halves_to_singles(const ferry::aarch64::Cpu* cpu, ferry::u64 a);
+
+// The following work on the lanes of the low `bytes` bytes; the rest becomes zero.
+// FPRecipEstimate(), FPRSqrtEstimate(), FPRecpX(); UnsignedRecipEstimate(), UnsignedRSqrtEstimate().
+#define FERRY_LANES_1(name) \
+  ferry::aarch64::FloatLanes name(const ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a, ferry::u32 bytes);
+FERRY_LANES_1(ferry_a64_reciprocal_estimate_s)
+FERRY_LANES_1(ferry_a64_reciprocal_estimate_d)
+FERRY_LANES_1(ferry_a64_root_estimate_s)
+FERRY_LANES_1(ferry_a64_root_estimate_d)
+FERRY_LANES_1(ferry_a64_reciprocal_exponent_s)
+FERRY_LANES_1(ferry_a64_reciprocal_exponent_d)
+FERRY_LANES_1(ferry_a64_unsigned_reciprocal_estimate)
+FERRY_LANES_1(ferry_a64_unsigned_root_estimate)
+#undef FERRY_LANES_1
+// FPMulX(), FPRecipStepFused(), FPRSqrtStepFused().
+#define FERRY_LANES_2(name)                                                                                                      \
+  ferry::aarch64::FloatLanes name(const ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a, ferry::aarch64::FloatLanes b, \
+                                  ferry::u32 bytes);
+FERRY_LANES_2(ferry_a64_multiply_extended_s)
+FERRY_LANES_2(ferry_a64_multiply_extended_d)
+FERRY_LANES_2(ferry_a64_reciprocal_step_s)
+FERRY_LANES_2(ferry_a64_reciprocal_step_d)
+FERRY_LANES_2(ferry_a64_root_step_s)
+FERRY_LANES_2(ferry_a64_root_step_d)
+#undef FERRY_LANES_2
 }

@@ -90,6 +90,17 @@ constexpr u64 float_power_of_two(i64 exponent, bool is_double) {
 constexpr u64 fixed_to_float_factor(u32 w, u64) {
   return float_power_of_two(-static_cast<i64>(fraction_bits(w, 0)), bits(w, 22, 1));
 }
+// The same in the vector encodings, from immh:immb.
+constexpr u64 vector_fraction_bits(u32 w, u64) { return (bits(w, 22, 1) ? 128 : 64) - bits(w, 16, 7); }
+constexpr u64 vector_fixed_to_float_factor(u32 w, u64) {
+  return float_power_of_two(-static_cast<i64>(vector_fraction_bits(w, 0)), bits(w, 22, 1));
+}
+
+// By element: the slot of the element itself. Index h:l of singles, h of doubles.
+constexpr u64 vm_float_element(u32 w, u64) {
+  u64 h = bits(w, 11, 1), l = bits(w, 21, 1);
+  return vm(w, 0) + (bits(w, 22, 1) ? h * 8 : (h << 1 | l) * 4);
+}
 
 // Unscaled and indexed: a signed imm9. Pairs: a signed imm7 scaled by the register's size (4 for LDPSW, whose bit 31 is 0).
 constexpr u64 simm9(u32 w, u64) { return static_cast<u64>(signed_bits(w, 12, 9)); }
