@@ -124,10 +124,7 @@ void tell_the_kernel(const loader::LoadedProgram& loaded, const std::string& exe
     if (!loaded) fatal(loaded.error().text, loaded.error().remedy, loaded.error().exit_status());
     process.executable_host = executable_of(program.host_path(), handover.program_fd);
     process.executable = sysroots::guest_view(process.executable_host);
-    process.arguments = program.arguments();
-    process.environment = program.environment();
-    process.sysroot = handover.sysroot;
-    process.strace = handover.strace;
+    process.command = program.execfn();
     process.signal_trampoline = raw(loaded->signal_trampoline);
     tell_the_kernel(*loaded, process.executable);
     thread.cpu.pc = raw(loaded->entry);
