@@ -2,7 +2,7 @@
 // instantiated from its pattern.
 #include "translator/aarch64/decode.h"
 
-#include "translator/aarch64/operands.h"
+#include "translator/aarch64/operands_vector.h"
 #include "translator/aarch64/decode_table.h"
 
 namespace ferry::aarch64 {

@@ -4,6 +4,7 @@
 //   imm:12        a field of 12 bits; `sh` alone is one bit
 //   [size:2]      a field whose value selects the variant: a template argument of the semantic function
 //   immh:4!=0     a field that must not have this (decimal) value; also [size:2!=3]
+//   [immh:4.highest]  a field that is not 0 and whose highest one-bit selects the variant, by its number (0 to 3); .lowest too
 #pragma once
 #include "guest/types.h"
 
@@ -11,17 +12,30 @@ namespace ferry::aarch64 {
 
 inline constexpr int max_fields = 12;
 
+// What of a variant field selects the variant.
+enum class Selector : u8 { value, highest_bit, lowest_bit };
+
 struct Field {
   const char* name = nullptr;  // not NUL-terminated: `name_length` characters
   u8 name_length = 0;
   u8 low = 0;    // position of the lowest bit
   u8 width = 0;  // bits
   bool variant = false;
+  Selector selector = Selector::value;
   bool has_excluded = false;
   u32 excluded = 0;
 
   constexpr u32 mask() const { return static_cast<u32>((u64{1} << width) - 1) << low; }
   constexpr u32 extract(u32 word) const { return (word & mask()) >> low; }
+
+  // Of a variant field: how many bits of the variant index it makes, and their value.
+  constexpr int selected_width() const { return selector == Selector::value ? width : width > 2 ? 2 : 1; }
+  constexpr u32 selected(u32 word) const {
+    u32 value = extract(word);
+    if (selector == Selector::highest_bit) return 31 - static_cast<u32>(__builtin_clz(value));
+    if (selector == Selector::lowest_bit) return static_cast<u32>(__builtin_ctz(value));
+    return value;
+  }
 };
 
 struct Pattern {
@@ -43,7 +57,7 @@ struct Pattern {
   constexpr u32 variant(u32 word) const {
     u32 result = 0;
     for (int i = 0; i < field_count; i++) {
-      if (fields[i].variant) result = result << fields[i].width | fields[i].extract(word);
+      if (fields[i].variant) result = result << fields[i].selected_width() | fields[i].selected(word);
     }
     return result;
   }
@@ -53,8 +67,12 @@ struct Pattern {
     int remaining = variant_bits;
     for (int i = 0; i < field_count; i++) {
       if (!fields[i].variant) continue;
-      remaining -= fields[i].width;
-      u32 field_value = variant_index >> remaining & ((1u << fields[i].width) - 1);
+      remaining -= fields[i].selected_width();
+      u32 field_value = variant_index >> remaining & ((1u << fields[i].selected_width()) - 1);
+      if (fields[i].selector != Selector::value) {
+        if (field_value >= fields[i].width) return false;  // no such bit
+        continue;
+      }
       if (fields[i].has_excluded && fields[i].excluded == field_value) return false;
     }
     return true;
@@ -65,8 +83,8 @@ struct Pattern {
     int remaining = variant_bits;
     for (int i = 0; i < field_count; i++) {
       if (!fields[i].variant) continue;
-      remaining -= fields[i].width;
-      if (n-- == 0) return static_cast<int>(variant_index >> remaining & ((1u << fields[i].width) - 1));
+      remaining -= fields[i].selected_width();
+      if (n-- == 0) return static_cast<int>(variant_index >> remaining & ((1u << fields[i].selected_width()) - 1));
     }
     return 0;
   }
@@ -108,6 +126,14 @@ consteval Pattern parse_pattern(const char* text) {
         field.width = 0;
         for (p++; *p >= '0' && *p <= '9'; p++) field.width = static_cast<u8>(field.width * 10 + (*p - '0'));
       }
+      if (*p == '.') {
+        field.selector = p[1] == 'h' ? Selector::highest_bit : Selector::lowest_bit;
+        field.has_excluded = true;
+        for (const char* word = p[1] == 'h' ? ".highest" : ".lowest"; *word != 0; word++) {
+          if (*p++ != *word) pattern_error("neither .highest nor .lowest");
+        }
+        if (!field.variant || field.width > 4) pattern_error(".highest and .lowest are for variant fields of up to 4 bits");
+      }
       if (p[0] == '!' && p[1] == '=') {
         field.has_excluded = true;
         for (p += 2; *p >= '0' && *p <= '9'; p++) field.excluded = field.excluded * 10 + static_cast<u32>(*p - '0');
@@ -115,7 +141,7 @@ consteval Pattern parse_pattern(const char* text) {
       if (field.variant) {
         if (*p != ']') pattern_error("missing ]");
         p++;
-        pattern.variant_bits = static_cast<u8>(pattern.variant_bits + field.width);
+        pattern.variant_bits = static_cast<u8>(pattern.variant_bits + field.selected_width());
       }
       bit -= field.width;
       if (bit < 0 || field.width == 0) pattern_error("more than 32 bits, or an empty field");

@@ -83,11 +83,16 @@ FERRY_INLINE T read_slot(Cpu* cpu, Offset offset) {
 template <class T>
 FERRY_INLINE void write_slot(Cpu* cpu, Offset offset, T value) {
 #if defined(FERRY_STENCIL) && defined(__aarch64__)
-  static_assert(sizeof(T) == 16 || sizeof(T) == 8);
   if constexpr (sizeof(T) == 16) {
     asm volatile("str %q1, [%2, #:lo12:%c3]" : "+m"(*cpu) : "w"(value), "r"(cpu), "i"(offset));
-  } else {
+  } else if constexpr (sizeof(T) == 8) {
     asm volatile("str %x1, [%2, #:lo12:%c3]" : "+m"(*cpu) : "r"(value), "r"(cpu), "i"(offset));
+  } else if constexpr (sizeof(T) == 4) {
+    asm volatile("str %w1, [%2, #:lo12:%c3]" : "+m"(*cpu) : "r"(value), "r"(cpu), "i"(offset));
+  } else if constexpr (sizeof(T) == 2) {
+    asm volatile("strh %w1, [%2, #:lo12:%c3]" : "+m"(*cpu) : "r"(static_cast<u32>(value)), "r"(cpu), "i"(offset));
+  } else {
+    asm volatile("strb %w1, [%2, #:lo12:%c3]" : "+m"(*cpu) : "r"(static_cast<u32>(value)), "r"(cpu), "i"(offset));
   }
 #else
   *reinterpret_cast<SlotType<T>*>(reinterpret_cast<char*>(cpu) + (u64)(offset)) = value;
@@ -188,6 +193,13 @@ struct VSrc : SlotOperand {
     if constexpr (sizeof(T) == 8 && !__is_same(T, double)) return __builtin_bit_cast(T, read_slot<u64>(cpu, offset));
     else return read_slot<T>(cpu, offset);
   }
+};
+
+// One element of a vector register, of an unsigned type: the operand function has added its place to the register's slot.
+// Setting it leaves the other elements alone.
+struct VElement : VSrc {
+  template <class T>
+  [[gnu::always_inline]] void set(T value) const { write_slot<T>(cpu, offset, value); }
 };
 
 // A vector register that is written: a whole vector, or a scalar or 8-byte vector whose upper bits become zero.

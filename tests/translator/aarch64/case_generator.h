@@ -21,7 +21,7 @@ class CaseGenerator {
       int variant_field = 0;
       for (int i = 0; i < row.pattern.field_count; i++) {
         const aarch64::Field& field = row.pattern.fields[i];
-        u32 value = field.variant ? static_cast<u32>(row.pattern.variant_field(variant, variant_field++)) : random_field(field);
+        u32 value = field.variant ? variant_value(field, static_cast<u32>(row.pattern.variant_field(variant, variant_field++))) : random_field(field);
         result |= value << field.low & field.mask();
       }
       if (row.pattern.matches(result)) return result;
@@ -79,6 +79,14 @@ class CaseGenerator {
     if (chance(8)) return chance(2) ? all : 0;
     if (field.width >= 7 && field.width <= 12 && !chance(4)) return value & 0xf;  // offsets that stay in the window
     return value & all;
+  }
+
+  // A value of the field that selects this variant.
+  u32 variant_value(const aarch64::Field& field, u32 selected) {
+    if (field.selector == aarch64::Selector::value) return selected;
+    u32 others = static_cast<u32>(random_());
+    if (field.selector == aarch64::Selector::highest_bit) return (others & ((1u << selected) - 1)) | 1u << selected;
+    return ((others << 1 | 1) << selected) & static_cast<u32>((1u << field.width) - 1);
   }
 
   u64 interesting() {
