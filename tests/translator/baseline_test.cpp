@@ -1,0 +1,360 @@
+// The baseline as a machine: chaining, polls, precise faults inside blocks, invalidation and flushes under running threads,
+// forks. Guest code is assembled from rows of the encodings table into a page at a fixed address.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "guest/memory.h"
+#include "translator/aarch64/decode.h"
+#include "translator/translator.h"
+
+namespace ferry::test {
+namespace {
+
+using translator::Cpu;
+using translator::ExitReason;
+
+thread_local Cpu* running;
+
+void on_fault(int signal, siginfo_t* info, void* context) {
+  if (fix_up_guest_access(context)) return;
+  if (running != nullptr && translator::handle_fault(*running, info, context)) return;
+  ::signal(signal, SIG_DFL);
+}
+
+// Small enough that tests fill it: the constants and a few hundred blocks.
+constexpr size_t code_memory = size_t{1} << 20;
+
+class Baseline : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    struct sigaction action {};
+    action.sa_sigaction = on_fault;
+    action.sa_flags = SA_SIGINFO | SA_NODEFER;
+    sigaction(SIGSEGV, &action, nullptr);
+    sigaction(SIGBUS, &action, nullptr);
+    translator::start({.stats = true, .code_memory = code_memory});
+  }
+};
+
+// A page of guest code, written word by word.
+class Code {
+ public:
+  explicit Code(size_t size = 1 << 16) : size_(size) {
+    words_ = static_cast<u32*>(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  }
+  ~Code() {
+    translator::invalidate(GuestAddr{begin()}, GuestAddr{begin() + size_});
+    munmap(words_, size_);
+  }
+  Code(const Code&) = delete;
+  Code& operator=(const Code&) = delete;
+
+  Code& add(const char* row, std::string_view fields = "") {
+    auto word = aarch64::assemble(*aarch64::row_named(row), fields);
+    EXPECT_TRUE(word.has_value()) << row << " " << fields;
+    return add_word(word.value_or(0));
+  }
+  Code& add_word(u32 word) {
+    words_[count_++] = word;
+    return *this;
+  }
+  void replace(size_t index, const char* row, std::string_view fields) { words_[index] = *aarch64::assemble(*aarch64::row_named(row), fields); }
+  u64 begin() const { return reinterpret_cast<u64>(words_); }
+  u64 at(size_t index) const { return begin() + 4 * index; }
+  size_t count() const { return count_; }
+  void invalidate(size_t index) { translator::invalidate(GuestAddr{at(index)}, GuestAddr{at(index) + 4}); }
+
+ private:
+  size_t size_, count_ = 0;
+  u32* words_;
+};
+
+class Guest {
+ public:
+  Guest() : cpu(*new (std::align_val_t{alignof(Cpu)}) Cpu{}) {
+    translator::attach(cpu);
+    running = &cpu;
+  }
+  ~Guest() {
+    translator::detach(cpu);
+    running = nullptr;
+    operator delete(&cpu, std::align_val_t{alignof(Cpu)});
+  }
+  translator::Exit run(u64 pc) {
+    cpu.pc = pc;
+    return translator::run(cpu);
+  }
+  Cpu& cpu;
+};
+
+// x0 += x1 iterations of a two-block loop: x0 counts up, x1 down to 0.
+void add_counting_loop(Code& code) {
+  code.add("add_imm", "sf=1 imm12=1 rn=0 rd=0").add("sub_imm", "sf=1 imm12=1 rn=1 rd=1").add("cbnz", "sf=1 imm19=-2 rt=1").add("svc");
+}
+
+TEST_F(Baseline, RunsLoopsThroughChainedBlocks) {
+  Code code;
+  add_counting_loop(code);
+  Guest guest;
+  guest.cpu.x[1] = 1'000'000;
+  EXPECT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+  EXPECT_EQ(1'000'000u, guest.cpu.x[0]);
+  EXPECT_EQ(code.at(4), guest.cpu.pc);
+}
+
+TEST_F(Baseline, CallsAndReturnsEvenWhenReturnsAreMispredicted) {
+  Code code;
+  // main: bl f; bl g; svc. f: add x0; ret. g: returns to its caller's caller by a saved link: x5.
+  code.add("bl", "imm26=3").add("bl", "imm26=4").add("svc");
+  code.add("add_imm", "sf=1 imm12=1 rn=0 rd=0").add("ret", "rn=30");
+  code.add("add_imm", "sf=1 imm12=16 rn=0 rd=0").add("add_imm", "sf=1 imm12=0 rn=5 rd=30").add("ret", "rn=30");
+  Guest guest;
+  guest.cpu.x[5] = code.at(2);
+  for (int i = 0; i < 100; i++) ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+  EXPECT_EQ(1700u, guest.cpu.x[0]);
+  // Deeper than the return stack: recursion by BLR to the same function.
+  Code deep;
+  deep.add("sub_imm", "sf=1 imm12=1 rn=1 rd=1").add("cbz", "sf=1 imm19=6 rt=1");
+  deep.add("sub_imm", "sf=1 imm12=16 rn=31 rd=31").add("str_imm", "size=1 rn=31 rt=30").add("bl", "imm26=-4").add("ldr_imm", "size=1 rn=31 rt=30");
+  deep.add("add_imm", "sf=1 imm12=16 rn=31 rd=31").add("ret", "rn=30");
+  std::vector<u64> stack(4096);
+  Code caller;
+  caller.add("blr", "rn=2").add("svc");
+  guest.cpu.sp = reinterpret_cast<u64>(stack.data() + stack.size());
+  guest.cpu.x[1] = 1000;
+  guest.cpu.x[2] = deep.begin();
+
+  EXPECT_EQ(ExitReason::syscall, guest.run(caller.begin()).reason);
+  EXPECT_EQ(caller.at(2), guest.cpu.pc);
+}
+
+TEST_F(Baseline, FaultsInTheMiddleOfABlockAreExact) {
+  Code code;
+  code.add("adds_imm", "sf=1 imm12=1 rn=0 rd=0").add("ldr_imm", "size=1 imm12=2 rn=1 rt=2").add("adds_imm", "sf=1 imm12=1 rn=3 rd=3").add("svc");
+  Guest guest;
+  guest.cpu.x[0] = ~u64{0};
+  guest.cpu.x[1] = 0x1000;
+  guest.cpu.x[2] = 77;
+  guest.cpu.x[3] = 5;
+  translator::Exit exit = guest.run(code.begin());
+  EXPECT_EQ(ExitReason::fault, exit.reason);
+  EXPECT_EQ(SIGSEGV, exit.signal);
+  EXPECT_EQ(SEGV_MAPERR, exit.code);
+  EXPECT_EQ(0x1010u, exit.address);
+  EXPECT_FALSE(exit.write);
+  EXPECT_EQ(code.at(1), guest.cpu.pc);
+  EXPECT_EQ(0u, guest.cpu.x[0]);
+  EXPECT_EQ(77u, guest.cpu.x[2]);
+  EXPECT_EQ(5u, guest.cpu.x[3]);
+  // The flags of the first ADDS, although the second overwrites them.
+  EXPECT_EQ(1, guest.cpu.z);
+  EXPECT_EQ(1, guest.cpu.c);
+}
+
+TEST_F(Baseline, StoresReportThatTheyWrite) {
+  Code code;
+  code.add("str_imm", "size=1 rn=1 rt=2").add("svc");
+  Guest guest;
+  void* page = mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  guest.cpu.x[1] = reinterpret_cast<u64>(page);
+  translator::Exit exit = guest.run(code.begin());
+  EXPECT_EQ(ExitReason::fault, exit.reason);
+  EXPECT_EQ(SEGV_ACCERR, exit.code);
+  EXPECT_TRUE(exit.write);
+  munmap(page, 4096);
+}
+
+TEST_F(Baseline, FetchFaultsNameTheirAddress) {
+  Guest guest;
+  translator::Exit exit = guest.run(0x1004);
+  EXPECT_EQ(ExitReason::fault, exit.reason);
+  EXPECT_TRUE(exit.fetch);
+  EXPECT_EQ(0x1004u, exit.address);
+  exit = guest.run(0x1002);
+  EXPECT_EQ(SIGBUS, exit.signal);
+  EXPECT_EQ(BUS_ADRALN, exit.code);
+}
+
+TEST_F(Baseline, UndefinedWordsStopAtTheirPc) {
+  Code code;
+  code.add("add_imm", "sf=1 imm12=1 rn=0 rd=0").add_word(0);
+  Guest guest;
+  translator::Exit exit = guest.run(code.begin());
+  EXPECT_EQ(ExitReason::undefined, exit.reason);
+  EXPECT_EQ(code.at(1), guest.cpu.pc);
+  EXPECT_EQ(1u, guest.cpu.x[0]);
+}
+
+TEST_F(Baseline, PollRequestsEndEndlessLoops) {
+  Code code;
+  code.add("add_imm", "sf=1 imm12=1 rn=0 rd=0").add("b", "imm26=-1");
+  Guest guest;
+  std::thread other([&] {
+    usleep(20000);
+    translator::request_poll(guest.cpu);
+  });
+  EXPECT_EQ(ExitReason::poll, guest.run(code.begin()).reason);
+  EXPECT_GE(guest.cpu.x[0], 1u);
+  other.join();
+  // A request before run() is not lost either.
+  translator::request_poll(guest.cpu);
+  EXPECT_EQ(ExitReason::poll, guest.run(code.begin()).reason);
+}
+
+TEST_F(Baseline, InvalidatedCodeIsTranslatedAgain) {
+  Code code;
+  code.add("add_imm", "sf=1 imm12=1 rn=0 rd=0").add("b", "imm26=1").add("add_imm", "sf=1 imm12=1 rn=0 rd=0").add("svc");
+  Guest guest;
+  for (u32 i = 0; i < 10; i++) {
+    guest.cpu.x[0] = 0;
+    ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+    ASSERT_EQ(1 + (i == 0 ? 1 : i * 3), guest.cpu.x[0]);
+    code.replace(2, "add_imm", "sf=1 imm12=" + std::to_string((i + 1) * 3) + " rn=0 rd=0");
+    code.invalidate(2);
+  }
+}
+
+TEST_F(Baseline, InvalidatesUnderRunningThreads) {
+  Code code;
+  // loop: bl f; sub x1; cbnz loop; svc. f: movz-like add of 1 or 2 to x0; ret
+  code.add("bl", "imm26=4").add("sub_imm", "sf=1 imm12=1 rn=1 rd=1").add("cbnz", "sf=1 imm19=-2 rt=1").add("svc");
+  code.add("add_imm", "sf=1 imm12=1 rn=0 rd=0").add("ret", "rn=30");
+  constexpr u64 iterations = 300'000;
+  std::atomic<int> finished = 0;
+  std::vector<u64> sums(3);
+  std::vector<std::thread> threads;
+  for (u64& sum : sums) {
+    threads.emplace_back([&] {
+      Guest guest;
+      guest.cpu.x[1] = iterations;
+      EXPECT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+      sum = guest.cpu.x[0];
+      finished++;
+    });
+  }
+  for (int i = 0; finished != 3; i++) {
+    code.replace(4, "add_imm", i % 2 != 0 ? "sf=1 imm12=1 rn=0 rd=0" : "sf=1 imm12=2 rn=0 rd=0");
+    code.invalidate(4);
+    usleep(200);
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (u64 sum : sums) {
+    EXPECT_GE(sum, iterations);
+    EXPECT_LE(sum, 2 * iterations);
+  }
+}
+
+// Many blocks: a chain of `b` to the next word, with an add in each.
+void add_long_chain(Code& code, int blocks) {
+  for (int i = 0; i < blocks; i++) code.add("add_imm", "sf=1 imm12=1 rn=0 rd=0").add("b", "imm26=1");
+  code.add("svc");
+}
+
+TEST_F(Baseline, FlushesFullCodeMemoryWhileThreadsRun) {
+  constexpr int blocks = 7000;
+  Code code(1 << 20);
+  add_long_chain(code, blocks);
+  u64 flushes = translator::stats().flushes;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; t++) {
+    threads.emplace_back([&] {
+      Guest guest;
+      for (u64 round = 1; round <= 6; round++) {
+        guest.cpu.x[0] = 0;
+        ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+        ASSERT_EQ(u64{blocks}, guest.cpu.x[0]);
+        translator::invalidate(GuestAddr{code.begin()}, GuestAddr{code.begin() + 4096});
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(translator::stats().flushes, flushes);
+}
+
+TEST_F(Baseline, IndirectBranchesThatShareACacheSlotGoWhereTheyShould) {
+  // Targets one cache size apart collide; x2 and x3 alternate through BR.
+  constexpr u64 apart = aarch64::jump_cache_size * 4;
+  Code code(4 * apart);
+  for (u64 i = 0; i < 2 * apart / 4 + 4; i++) code.add_word(0xd4000001);
+  code.replace(0, "add_imm", "sf=1 imm12=1 rn=0 rd=0");
+  code.replace(apart / 4, "add_imm", "sf=1 imm12=16 rn=0 rd=0");
+  Code caller;
+  caller.add("br", "rn=2");
+  Guest guest;
+  for (int i = 0; i < 20; i++) {
+    guest.cpu.x[2] = code.begin() + (i % 2 != 0 ? apart : 0);
+    ASSERT_EQ(ExitReason::syscall, guest.run(caller.begin()).reason);
+  }
+  EXPECT_EQ(10u * 1 + 10u * 16, guest.cpu.x[0]);
+}
+
+TEST_F(Baseline, AForkedChildHasCodeMemoryOfItsOwn) {
+  Code code;
+  add_counting_loop(code);
+  Code later;
+  later.add("add_imm", "sf=1 imm12=7 rn=0 rd=0").add("svc");
+  Guest guest;
+  guest.cpu.x[1] = 1000;
+  guest.run(code.begin());
+  translator::before_fork(guest.cpu);
+  pid_t child = fork();
+  if (child == 0) {
+    translator::after_fork_in_child(guest.cpu);
+    // Old translations still run, and new code replaces what the parent translates at the same guest address.
+    guest.cpu.x[0] = 0;
+    guest.cpu.x[1] = 1000;
+    bool good = guest.run(code.begin()).reason == ExitReason::syscall && guest.cpu.x[0] == 1000;
+    usleep(50000);
+    later.replace(0, "add_imm", "sf=1 imm12=9 rn=0 rd=0");
+    guest.cpu.x[0] = 0;
+    good = good && guest.run(later.begin()).reason == ExitReason::syscall && guest.cpu.x[0] == 9;
+    _exit(good ? 0 : 1);
+  }
+  translator::after_fork_in_parent(guest.cpu);
+  guest.cpu.x[0] = 0;
+  guest.run(later.begin());
+  EXPECT_EQ(7u, guest.cpu.x[0]);
+  int status;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  guest.cpu.x[0] = 0;
+  guest.run(later.begin());
+  EXPECT_EQ(7u, guest.cpu.x[0]);
+}
+
+TEST_F(Baseline, DeadFlagsAreNotComputedButLiveOnesAre) {
+  Code code;
+  code.add("subs_imm", "sf=1 imm12=1 rn=0 rd=31").add("subs_imm", "sf=1 imm12=5 rn=0 rd=31").add("b_cond", "cond=0 imm19=2").add("svc");
+  code.add("add_imm", "sf=1 imm12=1 rn=1 rd=1").add("svc");
+  Guest guest;
+  guest.cpu.x[0] = 5;
+  guest.run(code.begin());
+  EXPECT_EQ(1u, guest.cpu.x[1]);
+  EXPECT_EQ(1, guest.cpu.z);
+  EXPECT_EQ(1, guest.cpu.c);
+}
+
+TEST_F(Baseline, PrintsWhatTranslationCosts) {
+  Code code(1 << 18);
+  add_long_chain(code, 2000);
+  Guest guest;
+  translator::Stats before = translator::stats();
+  guest.run(code.begin());
+  translator::Stats after = translator::stats();
+  u64 instructions = after.translated_instructions - before.translated_instructions;
+  ASSERT_GE(instructions, 4000u);
+  printf("%.1f ns a guest instruction in blocks of two\n", static_cast<double>(after.translate_ns - before.translate_ns) / static_cast<double>(instructions));
+}
+
+}  // namespace
+}  // namespace ferry::test
