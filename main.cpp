@@ -3,9 +3,12 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include <span>
+#include <string_view>
 
 #include "command/options.h"
 #include "command/run.h"
+#include "command/sysroot_command.h"
 #include "guest/check.h"
 
 int main(int argc, char** argv) {
@@ -18,6 +21,8 @@ int main(int argc, char** argv) {
   if (auto handover = syscalls::parse_handover(argc, argv)) command::run_handed_over(std::move(*handover), environment);
   if (getauxval(AT_FLAGS) & AT_FLAGS_PRESERVE_ARGV0) command::run_registered(arguments, environment);
 
+  std::string_view first = arguments.empty() ? "" : arguments[0];
+  if (first == "sysroot") return command::run_sysroot_command(arguments.subspan(1));
 
   auto options = command::parse_options(arguments, environment);
   if (!options) fatal(options.error(), "`ferry --help` lists the options", 2);
