@@ -9,7 +9,7 @@
 
 #include <cstring>
 
-#include "guest.h"
+#include "tests/syscalls/guest.h"
 #include "syscalls/flags.h"
 
 namespace ferry::syscalls {

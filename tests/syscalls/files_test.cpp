@@ -10,7 +10,7 @@
 
 #include <cstring>
 
-#include "guest.h"
+#include "tests/syscalls/guest.h"
 #include "guest/log.h"
 #include "syscalls/abi.h"
 #include "syscalls/descriptors.h"

@@ -1,4 +1,4 @@
-#include "guest.h"
+#include "tests/syscalls/guest.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -4,7 +4,7 @@
 #include <sys/select.h>
 #include <unistd.h>
 
-#include "guest.h"
+#include "tests/syscalls/guest.h"
 #include "syscalls/abi.h"
 
 namespace ferry::syscalls {

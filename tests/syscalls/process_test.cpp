@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "guest.h"
+#include "tests/syscalls/guest.h"
 #include "syscalls/abi.h"
 
 namespace ferry::syscalls {

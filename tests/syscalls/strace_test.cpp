@@ -16,7 +16,7 @@
 
 #include <cstring>
 
-#include "guest.h"
+#include "tests/syscalls/guest.h"
 #include "guest/log.h"
 
 namespace ferry::syscalls {

@@ -9,7 +9,7 @@
 
 #include <cstring>
 
-#include "guest.h"
+#include "tests/syscalls/guest.h"
 #include "syscalls/abi.h"
 
 namespace ferry::syscalls {

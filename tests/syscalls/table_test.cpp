@@ -10,7 +10,7 @@
 #include <set>
 #include <sstream>
 
-#include "guest.h"
+#include "tests/syscalls/guest.h"
 #include "guest/log.h"
 #include "syscalls/descriptors.h"
 
