@@ -229,6 +229,9 @@ Exit run(Cpu& cpu) {
       case ExitReason::poll:
         if (poll_wanted(cpu)) return {ExitReason::poll};
         break;
+      case ExitReason::tagged:
+        if (Exit exit = step(cpu); exit.reason != ExitReason::poll) return exit;
+        break;
       default: return exit_of(cpu);
     }
   }
@@ -270,7 +273,12 @@ bool handle_fault(Cpu& cpu, void* info, void* context) {
     return true;
   }
   cpu.fault_signal = siginfo->si_signo;
-  // An address that x86 cannot even form raises #GP, without an address.
+  // An address that x86 cannot even form raises #GP, without an address: a tagged one, when translated code uses it.
+  if (siginfo->si_code == SI_KERNEL && pc != 0) {
+    cpu.exit_reason = static_cast<u64>(ExitReason::tagged);
+    stencil::leave_from_signal(context, cpu);
+    return true;
+  }
   cpu.fault_code = siginfo->si_code == SI_KERNEL ? SEGV_MAPERR : siginfo->si_code;
   cpu.fault_address = reinterpret_cast<u64>(siginfo->si_addr);
   cpu.fault_write = stencil::fault_was_write(context);

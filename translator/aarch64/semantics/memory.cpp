@@ -292,8 +292,8 @@ FERRY_INLINE void load_exclusive_pair(Cpu& cpu, Dst<1> rt, Dst<1> rt2, u64 unche
   }
   cpu.exclusive_address = address;
   cpu.exclusive_size = 8 << x;
-  rt2 = pair.second;
   rt = pair.first;
+  rt2 = pair.second;
 }
 
 template <int release, int x>
