@@ -35,6 +35,7 @@ constexpr Row rows[] = {
     {"unset-env,U", "FERRY_UNSET_ENV", "NAME", "remove a variable; may be repeated, done before --set-env"},
     {"argv0,0", "FERRY_ARGV0", "TEXT", "what the program sees as its own name"},
     {"strace", "FERRY_STRACE", nullptr, "print every system call on standard error"},
+    {"strace-file", "FERRY_STRACE_FILE", "FILE", "print them there instead, appended"},
     {"log", "FERRY_LOG", "CATEGORIES", ""},
     {"log-file", "FERRY_LOG_FILE", "FILE", "write the log there, appended"},
     {"reference", "FERRY_REFERENCE", nullptr, "run each instruction's definition, slowly: to check the translator"},
@@ -116,6 +117,7 @@ void assign(Options& options, const po::variables_map& values) {
   assign_text(options.argv0, values, "argv0");
   assign_text(options.log, values, "log");
   assign_text(options.log_file, values, "log-file");
+  assign_text(options.strace_file, values, "strace-file");
   assign_list(options.set_environment, values, "set-env");
   assign_list(options.unset_environment, values, "unset-env");
   assign_list(options.program, values, "program");
@@ -154,6 +156,7 @@ std::expected<void, std::string> assign_variable(Options& options, const Row& ro
   }
   if (name == "set-env") options.set_environment = split_list(text);
   else if (name == "unset-env") options.unset_environment = split_list(text);
+  else if (name == "strace-file") options.strace_file = text;
   else (name == "sysroot" ? options.sysroot : name == "argv0" ? options.argv0 : name == "log" ? options.log : options.log_file) = text;
   return {};
 }

@@ -15,6 +15,7 @@ struct Options {
   std::vector<std::string> unset_environment, set_environment;  // NAME; NAME=VALUE. In this order
   std::optional<std::string> argv0;
   bool strace = false;
+  std::optional<std::string> strace_file;  // turns strace on
   std::optional<std::string> log;      // categories
   std::optional<std::string> log_file;
   bool reference = false, chain = true;

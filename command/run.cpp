@@ -97,6 +97,12 @@ loader::Program prepare(const syscalls::Handover& handover, const std::vector<st
   return std::move(*program);
 }
 
+void start_tracing(const Options& options) {
+  if (!options.strace && !options.strace_file) return;
+  const char* file = options.strace_file ? options.strace_file->c_str() : nullptr;
+  if (!syscalls::start_strace(file)) fatal(std::string{"--strace: "} + (file != nullptr ? file : "standard error") + ": " + strerror(errno), "");
+}
+
 void tell_the_kernel(const loader::LoadedProgram& loaded, const std::string& executable) {
   for (const loader::Mapping& mapping : loaded.mappings) syscalls::adopt_mapping(mapping.begin, mapping.end, mapping.protection);
   syscalls::set_initial_break(loaded.brk_start);
@@ -151,7 +157,7 @@ void start_logging(const syscalls::Handover& handover) {
 void run_program(const Options& options, std::span<char* const> environment) {
   syscalls::Handover handover = settings(options);
   start_logging(handover);
-  if (options.strace && !syscalls::start_strace(nullptr)) fatal(std::string{"--strace: "} + strerror(errno), "");
+  start_tracing(options);
   use_sysroot(chosen_sysroot(options));
   handover.sysroot = sysroots::sysroot();
   std::vector<std::string> guest = guest_environment(environment, options);
@@ -169,7 +175,7 @@ void run_registered(std::span<char* const> arguments, std::span<char* const> env
   if (!options) fatal(options.error(), "", 2);
   syscalls::Handover handover = settings(*options);
   start_logging(handover);
-  if (options->strace && !syscalls::start_strace(nullptr)) fatal(std::string{"FERRY_STRACE: "} + strerror(errno), "");
+  start_tracing(*options);
   use_sysroot(getauxval(AT_SECURE) != 0 ? "" : chosen_sysroot(*options));
   handover.sysroot = sysroots::sysroot();
   handover.path = arguments[0];

@@ -151,6 +151,10 @@ Result<i64> sys_mmap(Thread&, Addr address, Size size, Flags<protections> protec
     claim.release();
     return std::unexpected(mapped.error());
   }
+  if (fixed && *mapped != begin) {  // MAP_FIXED_NOREPLACE on a kernel that takes it for a hint
+    host_munmap(*mapped, length);
+    return fail(EEXIST);
+  }
   space().ranges.assign(*mapped, *mapped + length, guest_protection);
   if (replaces) invalidate(*mapped, *mapped + length);
   return static_cast<i64>(*mapped);

@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "guest/memory.h"
-#include "syscalls/descriptors.h"
 #include "syscalls/memory.h"
 #include "syscalls/ranges.h"
+#include "syscalls/strace.h"
 #include "sysroots/resolve.h"
 #include "translator/translator.h"
 
@@ -162,8 +162,8 @@ std::string cpu_info() {
 
 void set_program_image(ProgramImage program) {
   image() = std::move(program);
+  strace_started(image().executable.c_str(), image().arguments_begin, image().arguments_end, image().environment_begin, image().environment_end);
   size_t slash = image().executable.rfind('/');
-  if (sysroots::sysroot_descriptor() >= 0) protect_descriptor(sysroots::sysroot_descriptor());
   prctl(PR_SET_NAME, image().executable.c_str() + (slash == std::string::npos ? 0 : slash + 1));  // comm, here and for ps
 }
 const ProgramImage& program_image() { return image(); }

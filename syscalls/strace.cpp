@@ -21,6 +21,7 @@ namespace {
 
 int trace_fd = -1;
 bool several_tasks = false;
+bool handed_over = false;  // another ferry has begun the trace
 thread_local StraceLine* pending = nullptr;
 
 void write_line(Text& body) {
@@ -149,6 +150,7 @@ void continue_strace(int descriptor) {
   trace_fd = descriptor;
   protect_descriptor(descriptor);
   several_tasks = true;
+  handed_over = true;
   strace_enabled = true;
 }
 
@@ -193,6 +195,38 @@ void strace_finish_pending(i64 result) {
   finish_pending(&call);
 }
 void strace_finish_pending() { finish_pending(nullptr); }
+
+namespace {
+// Calls back for each of the NUL-terminated strings in a range of the guest's memory.
+template <class Visit>
+void for_each_string(GuestAddr begin, GuestAddr end, Visit visit) {
+  while (raw(begin) < raw(end)) {
+    Result<std::string> text = read_guest_string(begin, end - begin);
+    if (!text) return;
+    visit(*text);
+    begin += text->size() + 1;
+  }
+}
+}  // namespace
+
+void strace_started(const char* path, GuestAddr arguments, GuestAddr arguments_end, GuestAddr environment, GuestAddr environment_end) {
+  if (!strace_enabled || handed_over) return;
+  Text text;
+  text.add("execve(");
+  text.quoted(path);
+  text.add(", [");
+  const char* separator = "";
+  for_each_string(arguments, arguments_end, [&](const std::string& argument) {
+    text.add(separator);
+    text.quoted(std::string_view(argument).substr(0, 32), argument.size() > 32);
+    separator = ", ";
+  });
+  u64 count = 0;
+  for_each_string(environment, environment_end, [&](const std::string&) { count++; });
+  text.format("], %#llx /* %llu var%s */) = 0", static_cast<unsigned long long>(raw(environment)), static_cast<unsigned long long>(count),
+              count == 1 ? "" : "s");
+  write_line(text);
+}
 
 void strace_exited(int status) {
   if (!strace_enabled) return;

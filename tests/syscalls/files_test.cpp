@@ -37,6 +37,7 @@ std::string link_target(Guest& guest, const char* path) {
 }  // namespace
 
 TEST(Call, openat__openat2) {
+  if (!on_a_real_kernel()) GTEST_SKIP() << "the host is emulated";
   Guest guest;
   TemporaryDirectory directory;
   std::string file = directory / "file", link = directory / "link";
@@ -220,6 +221,7 @@ TEST(Call, connect__sendto) {
 }
 
 TEST(Call, ioctl) {
+  if (!on_a_real_kernel()) GTEST_SKIP() << "the host is emulated";
   Guest guest;
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -29,6 +30,8 @@ Guest::Guest() : process_(std::make_unique<Process>()), thread_(std::make_unique
   sigaction(SIGSEGV, &action, nullptr);
   sigaction(SIGBUS, &action, nullptr);
 }
+
+bool on_a_real_kernel() { return syscall(SYS_openat2, -1, nullptr, nullptr, 0) != -1 || errno != ENOSYS; }
 
 Captured::Captured(int& descriptor) : descriptor_(descriptor), saved_(descriptor), file_(memfd_create("captured", MFD_CLOEXEC)) { descriptor = file_; }
 Captured::~Captured() {

@@ -39,6 +39,9 @@ class Guest {
   std::unique_ptr<Thread> thread_;
 };
 
+// False under qemu-user, as when a build for another host is tested: it lacks calls and checks that a kernel has.
+bool on_a_real_kernel();
+
 // An address where nothing is mapped.
 inline void* const bad_pointer = reinterpret_cast<void*>(0x10);
 

@@ -232,6 +232,15 @@ TEST(Strace, exits_signals_and_several_tasks) {
   EXPECT_EQ(t.line(number::sync), expected);
 }
 
+TEST(Strace, the_first_execve) {
+  Traced t;
+  static const char strings[] = "prog\0an argument that is longer than 32 bytes\0HOME=/\0A=b";
+  auto at = [&](size_t offset) { return GuestAddr{reinterpret_cast<u64>(strings) + offset}; };
+  strace_started("/usr/bin/prog", at(0), at(47), at(47), at(sizeof strings));
+  EXPECT_EQ(read_whole(t.reader),
+            "execve(\"/usr/bin/prog\", [\"prog\", \"an argument that is longer than \"...], " + address(strings + 47) + " /* 2 vars */) = 0\n");
+}
+
 TEST(Strace, every_call_ends_in_one_line) {
   Traced t;
   pid_t child = fork();
