@@ -87,7 +87,7 @@ std::optional<i64> parse_number(std::string_view text) {
   u64 value = 0;
   for (char c : text) {
     u64 digit = c >= '0' && c <= '9' ? static_cast<u64>(c - '0') : c >= 'a' && c <= 'f' ? static_cast<u64>(c - 'a' + 10) : 99;
-    if (digit >= base) return std::nullopt;
+    if (digit >= base || value > 0xffffffff) return std::nullopt;
     value = value * base + digit;
   }
   return negative ? -static_cast<i64>(value) : static_cast<i64>(value);
