@@ -38,6 +38,26 @@ struct Start {
   std::atomic<i32> result{0};  // the tid, or a negated errno
 };
 
+void block_all_signals() {
+  u64 all_but_faults = ~fault_signal_set;
+  raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<u64>(&all_but_faults), 0, sizeof all_but_faults);
+}
+
+// The first pthread_create() of a process takes signal 33 for the C library's setxid and unblocks it; the guest's C library
+// has done the same before. ferry never uses it, so the guest's disposition and the closed mask are put back.
+int create_host_thread(pthread_t* handle, const pthread_attr_t* attributes, void* (*body)(void*), Start& start) {
+  static std::atomic<bool> first{true};
+  if (!first.exchange(false)) return pthread_create(handle, attributes, body, &start);
+  constexpr u64 setxid_signal = 33;
+  SignalAction action;
+  std::lock_guard lock(start.parent.actions->mutex);  // the new thread's own sigaction comes after this
+  raw_syscall(SYS_rt_sigaction, setxid_signal, 0, reinterpret_cast<u64>(&action), 8);
+  int error = pthread_create(handle, attributes, body, &start);
+  raw_syscall(SYS_rt_sigaction, setxid_signal, reinterpret_cast<u64>(&action), 0, 8);
+  block_all_signals();
+  return error;
+}
+
 // Called with every signal blocked, and the host thread is born so.
 Result<i64> start_host_thread(void* (*body)(void*), Start& start) {
   pthread_attr_t attributes;
@@ -45,7 +65,7 @@ Result<i64> start_host_thread(void* (*body)(void*), Start& start) {
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attributes, host_stack_size);
   pthread_t handle;
-  int error = pthread_create(&handle, &attributes, body, &start);
+  int error = create_host_thread(&handle, &attributes, body, start);
   pthread_attr_destroy(&attributes);
   if (error != 0) return fail(EAGAIN);
   futex_wait(start.result, 0);
@@ -68,6 +88,7 @@ void write_parent_tid(const CloneRequest& request, i32 tid) {
 
 void* thread_body(void* argument) {
   Start& start = *static_cast<Start*>(argument);
+  block_all_signals();
   std::unique_ptr<Thread> thread = std::move(start.child);
   // A host thread shares everything; what the guest wanted apart is taken apart here.
   if (u64 apart = ~start.request.flags & (CLONE_FS | CLONE_FILES)) raw_syscall(SYS_unshare, apart);
@@ -156,6 +177,7 @@ struct SavedThread {
 void* donor_body(void* argument) {
   Start& start = *static_cast<Start*>(argument);
   // Everything the child needs after the creator goes on is here, not in `start`.
+  block_all_signals();
   std::unique_ptr<Thread> thread = std::move(start.child);
   CloneRequest request = start.request;
   std::atomic<i32>* result = &start.result;
@@ -216,8 +238,7 @@ Result<i64> create_process_sharing_memory(Thread& thread, const CloneRequest& re
 }
 
 void end_thread(Thread& thread) {
-  u64 all_but_faults = ~fault_signal_set;
-  raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<u64>(&all_but_faults), 0, sizeof all_but_faults);
+  block_all_signals();
   walk_robust_list(thread);
   if (thread.clear_child_tid != 0) {
     (void)write(GuestPtr<i32>{GuestAddr{thread.clear_child_tid}}, i32{0});
