@@ -64,6 +64,7 @@ Result<i64> fork_process(Thread& thread, const CloneRequest& request) {
   if (pid == 0) {
     thread.tid = static_cast<i32>(raw_syscall(SYS_gettid));
     thread.signals.deferred = 0;
+    forget_host_threads();
     begin_child(thread, request);
     strace_several_tasks();
   } else if (pid > 0 && (request.flags & CLONE_PARENT_SETTID)) {

@@ -24,6 +24,8 @@ Result<i64> create_thread(Thread& thread, const CloneRequest& request);
 Result<i64> create_vfork_child(Thread& thread, const CloneRequest& request);
 Result<i64> create_process_sharing_memory(Thread& thread, const CloneRequest& request);
 
+void forget_host_threads();  // in a fork's child
+
 // What of a request the child sees: registers, tids, signal state. On the child, before it runs guest code.
 void begin_child(Thread& child, const CloneRequest& request);
 

@@ -20,6 +20,8 @@ namespace {
 
 constexpr size_t host_stack_size = 256 * 1024;  // of ferry's own frames; guest code has the guest's stack
 
+std::atomic<bool> first_host_thread{true};
+
 void futex_wait(std::atomic<i32>& word, i32 while_is) {
   while (word.load(std::memory_order_acquire) == while_is)
     raw_syscall(SYS_futex, reinterpret_cast<u64>(&word), FUTEX_WAIT_PRIVATE, static_cast<u64>(while_is), 0);
@@ -46,8 +48,7 @@ void block_all_signals() {
 // The first pthread_create() of a process takes signal 33 for the C library's setxid and unblocks it; the guest's C library
 // has done the same before. ferry never uses it, so the guest's disposition and the closed mask are put back.
 int create_host_thread(pthread_t* handle, const pthread_attr_t* attributes, void* (*body)(void*), Start& start) {
-  static std::atomic<bool> first{true};
-  if (!first.exchange(false)) return pthread_create(handle, attributes, body, &start);
+  if (!first_host_thread.exchange(false)) return pthread_create(handle, attributes, body, &start);
   constexpr u64 setxid_signal = 33;
   SignalAction action;
   std::lock_guard lock(start.parent.actions->mutex);  // the new thread's own sigaction comes after this
@@ -198,6 +199,8 @@ void* donor_body(void* argument) {
 }
 
 }  // namespace
+
+void forget_host_threads() { first_host_thread = true; }
 
 Result<i64> create_thread(Thread& thread, const CloneRequest& request) {
   Start start{thread, request, make_child(thread)};
