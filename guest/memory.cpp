@@ -18,8 +18,18 @@ asm(R"(
     .type ferry_guarded_copy, @function
 ferry_guarded_copy:
     mov %rdx, %rcx
+    cmp $1024, %rcx
+    ja 2f
 ferry_guarded_begin:
-    rep movsb
+    jmp 1f
+0:  movups (%rsi), %xmm0
+    movups %xmm0, (%rdi)
+    add $16, %rsi
+    add $16, %rdi
+    sub $16, %rcx
+1:  cmp $16, %rcx
+    jae 0b
+2:  rep movsb
 ferry_guarded_end:
 ferry_guarded_landing:
     mov %rcx, %rax

@@ -125,7 +125,7 @@ TEST_F(Baseline, CallsAndReturnsEvenWhenReturnsAreMispredicted) {
   // Deeper than the return stack: recursion by BLR to the same function.
   Code deep;
   deep.add("sub_imm", "sf=1 imm12=1 rn=1 rd=1").add("cbz", "sf=1 imm19=6 rt=1");
-  deep.add("sub_imm", "sf=1 imm12=16 rn=31 rd=31").add("str_imm", "size=1 rn=31 rt=30").add("bl", "imm26=-4").add("ldr_imm", "size=1 rn=31 rt=30");
+  deep.add("sub_imm", "sf=1 imm12=16 rn=31 rd=31").add("str_imm", "size=3 rn=31 rt=30").add("bl", "imm26=-4").add("ldr_imm", "size=3 rn=31 rt=30");
   deep.add("add_imm", "sf=1 imm12=16 rn=31 rd=31").add("ret", "rn=30");
   std::vector<u64> stack(4096);
   Code caller;
@@ -140,7 +140,7 @@ TEST_F(Baseline, CallsAndReturnsEvenWhenReturnsAreMispredicted) {
 
 TEST_F(Baseline, FaultsInTheMiddleOfABlockAreExact) {
   Code code;
-  code.add("adds_imm", "sf=1 imm12=1 rn=0 rd=0").add("ldr_imm", "size=1 imm12=2 rn=1 rt=2").add("adds_imm", "sf=1 imm12=1 rn=3 rd=3").add("svc");
+  code.add("adds_imm", "sf=1 imm12=1 rn=0 rd=0").add("ldr_imm", "size=3 imm12=2 rn=1 rt=2").add("adds_imm", "sf=1 imm12=1 rn=3 rd=3").add("svc");
   Guest guest;
   guest.cpu.x[0] = ~u64{0};
   guest.cpu.x[1] = 0x1000;
@@ -163,7 +163,7 @@ TEST_F(Baseline, FaultsInTheMiddleOfABlockAreExact) {
 
 TEST_F(Baseline, StoresReportThatTheyWrite) {
   Code code;
-  code.add("str_imm", "size=1 rn=1 rt=2").add("svc");
+  code.add("str_imm", "size=3 rn=1 rt=2").add("svc");
   Guest guest;
   void* page = mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   guest.cpu.x[1] = reinterpret_cast<u64>(page);
@@ -334,7 +334,7 @@ TEST_F(Baseline, AForkedChildHasCodeMemoryOfItsOwn) {
 
 TEST_F(Baseline, DeadFlagsAreNotComputedButLiveOnesAre) {
   Code code;
-  code.add("subs_imm", "sf=1 imm12=1 rn=0 rd=31").add("subs_imm", "sf=1 imm12=5 rn=0 rd=31").add("b_cond", "cond=0 imm19=2").add("svc");
+  code.add("cmp_imm", "sf=1 imm12=1 rn=0").add("cmp_imm", "sf=1 imm12=5 rn=0").add("b_cond", "cond=0 imm19=2").add("svc");
   code.add("add_imm", "sf=1 imm12=1 rn=1 rd=1").add("svc");
   Guest guest;
   guest.cpu.x[0] = 5;

@@ -31,13 +31,26 @@ template <operand::Function function>
   else return true;
 }
 
+// Pattern::variant() with every field's place known at compile time.
+template <RowId row, int field = 0>
+[[gnu::always_inline]] inline u32 variant_of(u32 word, u32 above = 0) {
+  constexpr const Pattern& pattern = rows[static_cast<int>(row)].pattern;
+  if constexpr (field == pattern.field_count) {
+    return above;
+  } else {
+    constexpr Field f = pattern.fields[field];
+    if constexpr (f.variant) above = above << f.width | (word >> f.low & ((1u << f.width) - 1));
+    return variant_of<row, field + 1>(word, above);
+  }
+}
+
 // False when an operand refuses the word.
 template <RowId row, operand::Function... functions>
 [[gnu::always_inline]] inline bool extract(u32 word, u64 pc, Instruction& out) {
   constexpr const Row& description = rows[static_cast<int>(row)];
   static_assert(sizeof...(functions) <= semantic::max_operands);
   if (!(allowed<functions>(word) && ...)) return false;
-  u32 variant = description.pattern.variant(word);
+  u32 variant = variant_of<row>(word);
   if constexpr (description.writes_flags()) variant = variant << 1 | 1;
   out.row = row;
   out.stencil = static_cast<u16>(static_cast<u32>(first_stencil(row)) + variant);

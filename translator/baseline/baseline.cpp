@@ -23,6 +23,7 @@ using translator::ExitReason;
 namespace {
 
 constexpr u32 max_instructions = 64;
+constexpr u32 words_ahead = 16;
 constexpr u64 page_size = 4096;
 constexpr u32 isb_mask = 0xfffff0ff, isb_value = 0xd50330df;
 
@@ -32,6 +33,7 @@ struct Plan {
   u32 words[max_instructions];
   Control controls[max_instructions];
   u32 count = 0;
+  u32 readable = 0, available = 0;  // words up to the end of the page; those already read
   bool undefined = false;  // the word after the last instruction is undefined: the block ends there
   bool falls_through = false;
 };
@@ -39,24 +41,36 @@ struct Plan {
 // Loads and stores (DDI 0487 C4.1, op0 = x1x0) and SYS instructions may fault; the flags must then be exact.
 bool may_fault(u32 word) { return (word & 0x0a000000) == 0x08000000 || (word & 0xfff80000) == 0xd5080000; }
 
-void plan_block(const Generation& generation, u64 pc, Plan& plan, u32 readable) {
-  for (;;) {
+// Copies guest words ahead of decoding, a cache line's worth at a time; false after a fault.
+bool read_ahead(u64 pc, Plan& plan) {
+  u32 size = words_ahead;
+  if (size > plan.readable - plan.available) size = plan.readable - plan.available;
+  if (!copy_from_guest(plan.words + plan.available, GuestAddr{pc + 4 * plan.available}, 4 * size)) return false;
+  plan.available += size;
+  return true;
+}
+
+// False when the first word cannot be read.
+bool plan_block(const Generation& generation, u64 pc, Plan& plan) {
+  const stencil::Library& library = stencil::library();
+  while (plan.count < plan.available || read_ahead(pc, plan)) {
     Instruction& instruction = plan.instructions[plan.count];
     u32 word = plan.words[plan.count];
     u64 at = pc + 4 * plan.count;
-    if (!aarch64::decode(word, GuestAddr{at}, instruction) || !stencil::library().stencils[instruction.stencil].allocated) {
+    plan.falls_through = false;
+    if (!aarch64::decode(word, GuestAddr{at}, instruction) || !library.stencils[instruction.stencil].allocated) {
       plan.undefined = true;
-      return;
+      return true;
     }
     Control control = plan.controls[plan.count] = aarch64::control_of(instruction);
     plan.count++;
-    if (control != Control::next && control != Control::branch) return;
+    if (control != Control::next && control != Control::branch) return true;
     plan.falls_through = true;
-    if (plan.count == readable || (word & isb_mask) == isb_value) return;
+    if (plan.count == plan.readable || (word & isb_mask) == isb_value) return true;
     // After a conditional branch go on only where nothing is translated yet.
-    if (control == Control::branch && generation.map.find(at + 4) != 0) return;
-    plan.falls_through = false;
+    if (control == Control::branch && generation.map.find(at + 4) != 0) return true;
   }
+  return plan.count != 0;
 }
 
 // Selects the stencils that leave flags alone where the flags are dead.
@@ -151,12 +165,11 @@ void log_block(const Plan& plan, u64 pc, u64 entry) {
 Translation translate(Generation& generation, GuestAddr guest_pc) {
   u64 pc = raw(guest_pc);
   static Plan plan;  // under the translation lock
-  u32 readable = static_cast<u32>((page_size - (pc & (page_size - 1))) / 4);
-  if (readable > max_instructions) readable = max_instructions;
-  if (!copy_from_guest(plan.words, guest_pc, readable * 4)) return {};
-  plan.count = 0;
+  plan.count = plan.available = 0;
   plan.undefined = plan.falls_through = false;
-  plan_block(generation, pc, plan, readable);
+  plan.readable = static_cast<u32>((page_size - (pc & (page_size - 1))) / 4);
+  if (plan.readable > max_instructions) plan.readable = max_instructions;
+  if (!plan_block(generation, pc, plan)) return {};
   drop_dead_flags(plan);
 
   generation.code.commit(generation.used + 16384);
