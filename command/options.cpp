@@ -40,6 +40,7 @@ constexpr Row rows[] = {
     {"log-file", "FERRY_LOG_FILE", "FILE", "write the log there, appended"},
     {"reference", "FERRY_REFERENCE", nullptr, "run each instruction's definition, slowly: to check the translator"},
     {"no-chain", "FERRY_NO_CHAIN", nullptr, "return to the dispatcher after every block"},
+    {"stats", "FERRY_STATS", nullptr, "print the translator's counters when this program ends by itself"},
     {"version", nullptr, nullptr, "print the version"},
     {"help", nullptr, nullptr, "print this"},
 };
@@ -55,10 +56,12 @@ std::string_view long_name(const Row& row) {
 po::options_description describe() {
   po::options_description description;
   for (const Row& row : rows) {
-    if (row.value == nullptr) description.add_options()(row.name, po::bool_switch());
+    if (row.value == nullptr)
+      description.add_options()(row.name, po::bool_switch());
     else if (std::string_view{row.name}.ends_with("-env,E") || std::string_view{row.name}.ends_with("-env,U"))
       description.add_options()(row.name, po::value<std::vector<std::string>>());
-    else description.add_options()(row.name, po::value<std::string>());
+    else
+      description.add_options()(row.name, po::value<std::string>());
   }
   description.add_options()("program", po::value<std::vector<std::string>>());
   return description;
@@ -124,15 +127,18 @@ void assign(Options& options, const po::variables_map& values) {
   if (values["strace"].as<bool>()) options.strace = true;
   if (values["reference"].as<bool>()) options.reference = true;
   if (values["no-chain"].as<bool>()) options.chain = false;
+  if (values["stats"].as<bool>()) options.stats = true;
   options.help = values["help"].as<bool>();
   options.version = values["version"].as<bool>();
 }
 
 std::expected<void, std::string> verify(const Options& options) {
   for (const std::string& entry : options.set_environment)
-    if (entry.find('=') == entry.npos || entry[0] == '=') return std::unexpected("--set-env " + entry + ": not of the form NAME=VALUE");
+    if (entry.find('=') == entry.npos || entry[0] == '=')
+      return std::unexpected("--set-env " + entry + ": not of the form NAME=VALUE");
   for (const std::string& name : options.unset_environment)
-    if (name.empty() || name.find('=') != name.npos) return std::unexpected("--unset-env " + name + ": not a variable's name");
+    if (name.empty() || name.find('=') != name.npos)
+      return std::unexpected("--unset-env " + name + ": not a variable's name");
   u32 mask = 0;
   if (options.log && !parse_log_categories(options.log->c_str(), mask))
     return std::unexpected("--log " + *options.log + ": the categories are " + log_category_names());
@@ -150,20 +156,30 @@ std::expected<void, std::string> assign_variable(Options& options, const Row& ro
   if (row.value == nullptr) {
     auto on = switch_value(row.variable, text);
     if (!on) return std::unexpected(on.error());
-    if (name == "no-chain") options.chain = !*on;
-    else (name == "strace" ? options.strace : options.reference) = *on;
+    if (name == "no-chain")
+      options.chain = !*on;
+    else
+      (name == "strace" ? options.strace : name == "stats" ? options.stats : options.reference) = *on;
     return {};
   }
-  if (name == "set-env") options.set_environment = split_list(text);
-  else if (name == "unset-env") options.unset_environment = split_list(text);
-  else if (name == "strace-file") options.strace_file = text;
-  else (name == "sysroot" ? options.sysroot : name == "argv0" ? options.argv0 : name == "log" ? options.log : options.log_file) = text;
+  if (name == "set-env")
+    options.set_environment = split_list(text);
+  else if (name == "unset-env")
+    options.unset_environment = split_list(text);
+  else if (name == "strace-file")
+    options.strace_file = text;
+  else
+    (name == "sysroot" ? options.sysroot
+     : name == "argv0" ? options.argv0
+     : name == "log"   ? options.log
+                       : options.log_file) = text;
   return {};
 }
 
 std::expected<Options, std::string> read_variables(std::span<char* const> environment) {
   Options options;
-  if (std::ranges::none_of(environment, [](const char* entry) { return strncmp(entry, "FERRY_", 6) == 0; })) return options;
+  if (std::ranges::none_of(environment, [](const char* entry) { return strncmp(entry, "FERRY_", 6) == 0; }))
+    return options;
   for (const Row& row : rows) {
     const char* text = row.variable != nullptr ? value_of(environment, row.variable) : nullptr;
     if (text == nullptr) continue;
@@ -181,7 +197,8 @@ std::expected<Options, std::string> parse_environment(std::span<char* const> env
   return options;
 }
 
-std::expected<Options, std::string> parse_options(std::span<char* const> arguments, std::span<char* const> environment) {
+std::expected<Options, std::string> parse_options(std::span<char* const> arguments,
+                                                  std::span<char* const> environment) {
   auto options = read_variables(environment);
   if (!options) return options;
   if (arguments.empty() || arguments[0][0] != '-') {
@@ -192,8 +209,12 @@ std::expected<Options, std::string> parse_options(std::span<char* const> argumen
       po::variables_map values;
       std::vector<std::string> words(arguments.begin(), arguments.end());
       using namespace po::command_line_style;
-      po::store(po::command_line_parser(words).options(description).extra_style_parser(take_program)
-                    .style(unix_style & ~allow_guessing).run(), values);
+      po::store(po::command_line_parser(words)
+                    .options(description)
+                    .extra_style_parser(take_program)
+                    .style(unix_style & ~allow_guessing)
+                    .run(),
+                values);
       assign(*options, values);
     } catch (const po::error& error) {
       return std::unexpected(error.what());
@@ -209,7 +230,8 @@ std::vector<std::string> guest_environment(std::span<char* const> environment, c
   for (const char* entry : environment)
     if (!is_own_variable(entry)) result.emplace_back(entry);
   auto remove = [&](std::string_view name) {
-    std::erase_if(result, [&](const std::string& entry) { return std::string_view{entry}.substr(0, entry.find('=')) == name; });
+    std::erase_if(result,
+                  [&](const std::string& entry) { return std::string_view{entry}.substr(0, entry.find('=')) == name; });
   };
   for (const std::string& name : options.unset_environment) remove(name);
   for (const std::string& entry : options.set_environment) {
@@ -222,26 +244,33 @@ std::vector<std::string> guest_environment(std::span<char* const> environment, c
 void print_version() { printf("ferry " FERRY_VERSION "\n"); }
 
 void print_help() {
-  printf("ferry runs Linux programs of the other architecture.\n\n"
-         "  ferry [options] program [arguments...]\n"
-         "  ferry sysroot create|add|list|remove ...   trees of libraries and programs; `ferry sysroot help`\n"
-         "  ferry binfmt print|status|register|unregister   programs started by their name alone; `ferry binfmt help`\n\n"
-         "Options end at the first word that is none, or at --. A program without a slash is looked for in PATH, in the sysroot first.\n"
-         "Without --sysroot the default one of the architecture is used, when there is one.\n\n");
+  printf(
+      "ferry runs Linux programs of the other architecture.\n\n"
+      "  ferry [options] program [arguments...]\n"
+      "  ferry sysroot create|add|list|remove ...   trees of libraries and programs; `ferry sysroot help`\n"
+      "  ferry binfmt print|status|register|unregister   programs started by their name alone; `ferry binfmt help`\n\n"
+      "Options end at the first word that is none, or at --. A program without a slash is looked for in PATH, in the "
+      "sysroot first.\n"
+      "Without --sysroot the default one of the architecture is used, when there is one.\n\n");
   for (const Row& row : rows) {
     std::string_view name = row.name, letter;
-    if (size_t comma = name.find(','); comma != name.npos) letter = name.substr(comma + 1), name = name.substr(0, comma);
+    if (size_t comma = name.find(','); comma != name.npos)
+      letter = name.substr(comma + 1), name = name.substr(0, comma);
     char left[64];
-    snprintf(left, sizeof left, "%s%.*s%s--%.*s %s", letter.empty() ? "    " : "-", static_cast<int>(letter.size()), letter.data(),
-             letter.empty() ? "" : ", ", static_cast<int>(name.size()), name.data(), row.value != nullptr ? row.value : "");
+    snprintf(left, sizeof left, "%s%.*s%s--%.*s %s", letter.empty() ? "    " : "-", static_cast<int>(letter.size()),
+             letter.data(), letter.empty() ? "" : ", ", static_cast<int>(name.size()), name.data(),
+             row.value != nullptr ? row.value : "");
     bool categories = name == "log";
     printf("  %-28s %s%s%s%s\n", left, categories ? "of: " : row.text, categories ? log_category_names() : "",
            row.variable != nullptr ? "; " : "", row.variable != nullptr ? row.variable : "");
   }
-  printf("\nThe FERRY_* variables say the same as the options, lists with commas between; the command line wins. The program does not see them.\n"
-         "FERRY_SYSROOTS is where sysroots are kept, ~/.local/share/ferry/sysroots without it.\n\n"
-         "Status: the program's own; 128 + N when signal N ended it (the signal itself is passed on); 127: not found; 126: cannot be\n"
-         "run; 2: wrong use of ferry; 1: a ferry command failed.\n");
+  printf(
+      "\nThe FERRY_* variables say the same as the options, lists with commas between; the command line wins. The "
+      "program does not see them.\n"
+      "FERRY_SYSROOTS is where sysroots are kept, ~/.local/share/ferry/sysroots without it.\n\n"
+      "Status: the program's own; 128 + N when signal N ended it (the signal itself is passed on); 127: not found; "
+      "126: cannot be\n"
+      "run; 2: wrong use of ferry; 1: a ferry command failed.\n");
 }
 
 }  // namespace ferry::command

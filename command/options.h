@@ -16,11 +16,11 @@ struct Options {
   std::optional<std::string> argv0;
   bool strace = false;
   std::optional<std::string> strace_file;  // turns strace on
-  std::optional<std::string> log;      // categories
+  std::optional<std::string> log;          // categories
   std::optional<std::string> log_file;
-  bool reference = false, chain = true;
+  bool reference = false, chain = true, stats = false;
   bool help = false, version = false;
-  std::vector<std::string> program;    // what follows the options: the program and its arguments
+  std::vector<std::string> program;  // what follows the options: the program and its arguments
 };
 
 // `arguments` without ferry's own name; `environment` as environ has it. The command line wins over the variables; both kinds

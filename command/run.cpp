@@ -11,13 +11,13 @@
 #include "guest/check.h"
 #include "guest/log.h"
 #include "loader/loader.h"
-#include "sysroots/home.h"
-#include "sysroots/resolve.h"
 #include "syscalls/descriptors.h"
 #include "syscalls/memory.h"
 #include "syscalls/proc_files.h"
 #include "syscalls/strace.h"
 #include "syscalls/thread.h"
+#include "sysroots/home.h"
+#include "sysroots/resolve.h"
 #include "translator/translator.h"
 
 namespace ferry::command {
@@ -34,7 +34,8 @@ std::string resolve_guest_path(const std::string& path) {
 
 void use_sysroot(const std::string& directory) {
   if (auto done = sysroots::set_sysroot(directory); !done)
-    fatal("sysroot " + directory + ": " + strerror(static_cast<int>(done.error())), "`ferry sysroot list` shows what there is");
+    fatal("sysroot " + directory + ": " + strerror(static_cast<int>(done.error())),
+          "`ferry sysroot list` shows what there is");
   if (sysroots::sysroot_descriptor() >= 0) syscalls::protect_descriptor(sysroots::sysroot_descriptor());
 }
 
@@ -59,6 +60,7 @@ syscalls::Handover settings(const Options& options) {
   }
   handover.reference = options.reference;
   handover.chain = options.chain;
+  handover.stats = options.stats;
   return handover;
 }
 
@@ -100,17 +102,23 @@ loader::Program prepare(const syscalls::Handover& handover, const std::vector<st
 void start_tracing(const Options& options) {
   if (!options.strace && !options.strace_file) return;
   const char* file = options.strace_file ? options.strace_file->c_str() : nullptr;
-  if (!syscalls::start_strace(file)) fatal(std::string{"--strace: "} + (file != nullptr ? file : "standard error") + ": " + strerror(errno), "");
+  if (!syscalls::start_strace(file))
+    fatal(std::string{"--strace: "} + (file != nullptr ? file : "standard error") + ": " + strerror(errno), "");
 }
 
 void tell_the_kernel(const loader::LoadedProgram& loaded, const std::string& executable) {
-  for (const loader::Mapping& mapping : loaded.mappings) syscalls::adopt_mapping(mapping.begin, mapping.end, mapping.protection);
+  for (const loader::Mapping& mapping : loaded.mappings)
+    syscalls::adopt_mapping(mapping.begin, mapping.end, mapping.protection);
   syscalls::set_initial_break(loaded.brk_start);
   syscalls::set_program_image({.executable = executable,
-                               .arguments_begin = loaded.arguments_begin, .arguments_end = loaded.arguments_end,
-                               .environment_begin = loaded.environment_begin, .environment_end = loaded.environment_end,
-                               .auxv_begin = loaded.auxv_begin, .auxv_end = loaded.auxv_end,
-                               .stack_begin = loaded.stack.begin, .stack_end = loaded.stack.end});
+                               .arguments_begin = loaded.arguments_begin,
+                               .arguments_end = loaded.arguments_end,
+                               .environment_begin = loaded.environment_begin,
+                               .environment_end = loaded.environment_end,
+                               .auxv_begin = loaded.auxv_begin,
+                               .auxv_end = loaded.auxv_end,
+                               .stack_begin = loaded.stack.begin,
+                               .stack_end = loaded.stack.end});
 }
 
 // Log, trace and sysroot are set; `handover` names the program.
@@ -125,7 +133,7 @@ void tell_the_kernel(const loader::LoadedProgram& loaded, const std::string& exe
   {
     loader::Program program = prepare(handover, environment);
     if (program.native()) execute_native(program, std::move(environment));
-    translator::start({.chain = handover.chain, .reference = handover.reference});
+    translator::start({.chain = handover.chain, .reference = handover.reference, .stats = handover.stats});
     auto loaded = loader::map(program);
     if (!loaded) fatal(loaded.error().text, loaded.error().remedy, loaded.error().exit_status());
     process.executable_host = executable_of(program.host_path(), handover.program_fd);
@@ -141,6 +149,15 @@ void tell_the_kernel(const loader::LoadedProgram& loaded, const std::string& exe
   syscalls::run_main_thread(thread);
 }
 
+void print_stats() {
+  translator::Stats stats = translator::stats();
+  dprintf(log_fd,
+          "translated_instructions %lu\ntranslated_blocks %lu\ntranslate_ns %lu\ncode_bytes %lu\nflushes "
+          "%lu\ninvalidated_blocks %lu\n",
+          stats.translated_instructions, stats.translated_blocks, stats.translate_ns, stats.code_bytes, stats.flushes,
+          stats.invalidated_blocks);
+}
+
 void start_logging(const syscalls::Handover& handover) {
   log_mask = handover.log_mask;
   log_fd = handover.log_fd;
@@ -148,7 +165,8 @@ void start_logging(const syscalls::Handover& handover) {
 
 [[noreturn]] void refuse(const std::string& name) {
   std::string remedy = "a path with a slash in it is taken as it is";
-  if (sysroots::sysroot().empty()) remedy = "there is no sysroot to look in either: `ferry sysroot create NAME --arch arm64 --include PKG,...`";
+  if (sysroots::sysroot().empty())
+    remedy = "there is no sysroot to look in either: `ferry sysroot create NAME --arch arm64 --include PKG,...`";
   fatal(name + ": not found in PATH", remedy, 127);
 }
 
@@ -158,6 +176,7 @@ void run_program(const Options& options, std::span<char* const> environment) {
   syscalls::Handover handover = settings(options);
   start_logging(handover);
   start_tracing(options);
+  if (options.stats) syscalls::before_exit_group = print_stats;
   use_sysroot(chosen_sysroot(options));
   handover.sysroot = sysroots::sysroot();
   std::vector<std::string> guest = guest_environment(environment, options);
@@ -169,7 +188,8 @@ void run_program(const Options& options, std::span<char* const> environment) {
 }
 
 void run_registered(std::span<char* const> arguments, std::span<char* const> environment) {
-  if (arguments.size() < 2) fatal("started by binfmt_misc without a program", "register ferry with `ferry binfmt register`");
+  if (arguments.size() < 2)
+    fatal("started by binfmt_misc without a program", "register ferry with `ferry binfmt register`");
   // A set-user-ID program's caller must not say where ferry looks or writes.
   auto options = getauxval(AT_SECURE) != 0 ? Options{} : parse_environment(environment);
   if (!options) fatal(options.error(), "", 2);

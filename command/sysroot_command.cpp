@@ -19,13 +19,16 @@ namespace po = boost::program_options;
 
 constexpr const char* usage =
     "ferry sysroot makes trees of Debian programs and libraries for guests, without root.\n\n"
-    "  ferry sysroot create NAME [--arch arm64] [--suite bookworm] [--include PKG,...] [--mirror URL] [--keyring FILE] [--force]\n"
+    "  ferry sysroot create NAME [--arch arm64] [--suite bookworm] [--include PKG,...] [--mirror URL] [--keyring FILE] "
+    "[--force]\n"
     "  ferry sysroot add NAME --include PKG,...      more packages into it\n"
     "  ferry sysroot list\n"
     "  ferry sysroot remove NAME\n"
     "  ferry sysroot default NAME                    the one used without --sysroot\n\n"
-    "Packages come with what they depend on, from the Debian mirror this machine's apt is configured for (or --mirror), and their\n"
-    "signatures are checked against its keys (or --keyring). Their scripts do not run. The first sysroot of an architecture is its\n"
+    "Packages come with what they depend on, from the Debian mirror this machine's apt is configured for (or "
+    "--mirror), and their\n"
+    "signatures are checked against its keys (or --keyring). Their scripts do not run. The first sysroot of an "
+    "architecture is its\n"
     "default. Sysroots and downloads are kept in $FERRY_SYSROOTS, else ~/.local/share/ferry/sysroots.\n";
 
 int report(const sysroots::Failure& failure) {
@@ -51,30 +54,39 @@ std::vector<std::string> split(const std::vector<std::string>& lists) {
 }
 
 void print(const sysroots::Summary& summary) {
-  printf("%-16s %-6s %-10s %5zu packages %6llu MB%s  %s\n", summary.name.c_str(), summary.recipe.architecture.c_str(), summary.recipe.suite.c_str(),
-         summary.packages, static_cast<unsigned long long>((summary.bytes + 500'000) / 1'000'000), summary.is_default ? "  default" : "         ",
-         join(summary.recipe.packages).c_str());
+  printf("%-16s %-6s %-10s %5zu packages %6llu MB%s  %s\n", summary.name.c_str(), summary.recipe.architecture.c_str(),
+         summary.recipe.suite.c_str(), summary.packages,
+         static_cast<unsigned long long>((summary.bytes + 500'000) / 1'000'000),
+         summary.is_default ? "  default" : "         ", join(summary.recipe.packages).c_str());
 }
 
 po::variables_map parse(std::span<char* const> arguments, bool all) {
   po::options_description description;
   description.add_options()("name", po::value<std::string>())("include", po::value<std::vector<std::string>>());
   if (all) {
-    description.add_options()("arch", po::value<std::string>()->default_value("arm64"))("suite", po::value<std::string>()->default_value("bookworm"))(
-        "mirror", po::value<std::string>()->default_value(""))("keyring", po::value<std::string>()->default_value(""))("force", po::bool_switch());
+    description.add_options()("arch", po::value<std::string>()->default_value("arm64"))(
+        "suite", po::value<std::string>()->default_value("bookworm"))(
+        "mirror", po::value<std::string>()->default_value(""))("keyring", po::value<std::string>()->default_value(""))(
+        "force", po::bool_switch());
   }
   po::positional_options_description positions;
   positions.add("name", 1);
   po::variables_map values;
   std::vector<std::string> words(arguments.begin(), arguments.end());
   using namespace po::command_line_style;
-  po::store(po::command_line_parser(words).options(description).positional(positions).style(unix_style & ~allow_guessing).run(), values);
+  po::store(po::command_line_parser(words)
+                .options(description)
+                .positional(positions)
+                .style(unix_style & ~allow_guessing)
+                .run(),
+            values);
   if (values.count("name") == 0) throw po::error("the sysroot's name is missing");
   return values;
 }
 
 std::vector<std::string> included(const po::variables_map& values) {
-  return values.count("include") == 0 ? std::vector<std::string>{} : split(values["include"].as<std::vector<std::string>>());
+  return values.count("include") == 0 ? std::vector<std::string>{}
+                                      : split(values["include"].as<std::vector<std::string>>());
 }
 
 int create(std::span<char* const> arguments) {
@@ -83,7 +95,8 @@ int create(std::span<char* const> arguments) {
   request.name = values["name"].as<std::string>();
   std::string keyring = values["keyring"].as<std::string>();
   if (!keyring.empty()) keyring = std::filesystem::absolute(keyring);
-  request.recipe = {values["arch"].as<std::string>(), values["suite"].as<std::string>(), included(values), values["mirror"].as<std::string>(), keyring};
+  request.recipe = {values["arch"].as<std::string>(), values["suite"].as<std::string>(), included(values),
+                    values["mirror"].as<std::string>(), keyring};
   request.replace = values["force"].as<bool>();
   sysroots::watch_interrupts();
   auto summary = sysroots::create_sysroot(request);
@@ -118,7 +131,8 @@ int dispatch(std::string_view verb, std::span<char* const> rest) {
     auto done = verb == "remove" ? sysroots::remove_sysroot(rest[0]) : sysroots::set_default_sysroot(rest[0]);
     return done ? 0 : report(done.error());
   }
-  throw po::error(verb.empty() ? "`ferry sysroot` needs a verb" : "`ferry sysroot " + std::string{verb} + "` is not understood");
+  throw po::error(verb.empty() ? "`ferry sysroot` needs a verb"
+                               : "`ferry sysroot " + std::string{verb} + "` is not understood");
 }
 
 }  // namespace

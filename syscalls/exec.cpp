@@ -21,6 +21,7 @@
 namespace ferry::syscalls {
 
 Handover handover_template;
+void (*before_exit_group)() = nullptr;
 
 // Everything an execve allocates, so that the parent of a vfork child that has gone can free it.
 struct ExecRequest {

@@ -19,6 +19,7 @@ struct Handover {
   u32 log_mask = 0;
   int log_fd = 2;
   bool reference = false, chain = true;  // translator::Options
+  bool stats = false;      // translator::Options; for the first program only
   int program_fd = -1;     // run this descriptor instead of `path`, and close it once it is loaded
   int own_executable_fd = -1;  // for adopt_own_executable()
   std::string path;        // as the guest named the program
@@ -30,6 +31,8 @@ std::vector<std::string> handover_arguments(const Handover& handover);
 // For main(), first of all: nothing when ferry was started by a person. The guest's environment is environ as it stands.
 std::optional<Handover> parse_handover(int argc, char* const* argv);
 
+// Called before the process ends by exit_group; none: null. A child made by fork calls it as well.
+extern void (*before_exit_group)();
 // Set by main(): what does not change from one execve to the next.
 extern Handover handover_template;
 // A descriptor kept by keep_own_executable() in an ancestor.

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "guest/memory.h"
+#include "syscalls/exec.h"
 #include "syscalls/handlers.h"
 #include "syscalls/memory.h"
 #include "syscalls/strace.h"
@@ -147,6 +148,7 @@ Result<i64> sys_exit(Thread& thread, Int status) {
 }
 
 Result<i64> sys_exit_group(Thread&, Int status) {
+  if (before_exit_group != nullptr) before_exit_group();
   raw_syscall(SYS_exit_group, argument(status.value));
   __builtin_unreachable();
 }
