@@ -13,6 +13,7 @@ enum class ExitReason : u32 {
   // The translator's own; run() never returns them.
   lookup,      // an indirect branch missed its cache, or a block is stale: go on at pc
   link,        // an unlinked edge was taken: exit_operand is the edge's thunk
+  tagged,      // an access at pc went to an address that the host cannot form: the reference knows how
 };
 
 }  // namespace ferry::translator

@@ -229,6 +229,9 @@ Exit run(Cpu& cpu) {
       case ExitReason::poll:
         if (poll_wanted(cpu)) return {ExitReason::poll};
         break;
+      case ExitReason::tagged:
+        if (Exit exit = step(cpu); exit.reason != ExitReason::poll) return exit;
+        break;
       default: return exit_of(cpu);
     }
   }
@@ -253,14 +256,29 @@ GuestAddr locate(const Cpu& cpu, u64 host_pc) {
 
 bool handle_fault(Cpu& cpu, void* info, void* context) {
   auto* siginfo = static_cast<siginfo_t*>(info);
-  if (siginfo->si_signo != SIGSEGV && siginfo->si_signo != SIGBUS) return false;
+  // Translated code traps (UD2, or BRK on AArch64) on a misaligned atomic access, whose address it left in exit_operand.
+  bool misaligned = (siginfo->si_signo == SIGILL || siginfo->si_signo == SIGTRAP) && siginfo->si_code > 0;
+  if (siginfo->si_signo != SIGSEGV && siginfo->si_signo != SIGBUS && !misaligned) return false;
   if (cpu.host_sp == 0) return false;
   // Outside the blocks it is a helper, or a reference function, that set cpu.pc before it touched guest memory.
   u64 pc = raw(locate(cpu, stencil::interrupted_pc(context)));
   if (pc != 0) cpu.pc = pc;
   cpu.exit_reason = static_cast<u64>(ExitReason::fault);
+  if (misaligned) {
+    cpu.fault_signal = SIGBUS;
+    cpu.fault_code = BUS_ADRALN;
+    cpu.fault_address = cpu.exit_operand;
+    cpu.fault_write = false;
+    stencil::leave_from_signal(context, cpu);
+    return true;
+  }
   cpu.fault_signal = siginfo->si_signo;
-  // An address that x86 cannot even form raises #GP, without an address.
+  // An address that x86 cannot even form raises #GP, without an address: a tagged one, when translated code uses it.
+  if (siginfo->si_code == SI_KERNEL && pc != 0) {
+    cpu.exit_reason = static_cast<u64>(ExitReason::tagged);
+    stencil::leave_from_signal(context, cpu);
+    return true;
+  }
   cpu.fault_code = siginfo->si_code == SI_KERNEL ? SEGV_MAPERR : siginfo->si_code;
   cpu.fault_address = reinterpret_cast<u64>(siginfo->si_addr);
   cpu.fault_write = stencil::fault_was_write(context);

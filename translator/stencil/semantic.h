@@ -263,7 +263,6 @@ struct [[gnu::packed, gnu::may_alias]] Unaligned {
   T value;
 };
 
-// T: an unsigned integer of 1 to 8 bytes, or a 16-byte vector type.
 #if defined(FERRY_BITCODE)
 // The optimiser replaces these by accesses with a fault edge.
 extern "C" {
@@ -280,6 +279,16 @@ void ferry_guest_store_16(u64 address, RawVector value);
 }
 #endif
 
+// Where an access goes. AArch64 ignores the top byte of an address (TBI), an x86-64 host faults on one; then the translator
+// runs the instruction's reference, which clears it, so that untagged addresses cost nothing.
+FERRY_INLINE u64 untagged(u64 address) {
+#if defined(FERRY_STENCIL) || defined(FERRY_BITCODE)
+  return address;
+#else
+  return static_cast<u64>(static_cast<i64>(address << 8) >> 8);
+#endif
+}
+
 // T: an unsigned integer of 1 to 8 bytes, or a 16-byte vector type.
 template <class T>
 FERRY_INLINE T load(u64 address) {
@@ -290,7 +299,7 @@ FERRY_INLINE T load(u64 address) {
   else if constexpr (sizeof(T) == 8) return __builtin_bit_cast(T, ferry_guest_load_8(address));
   else return __builtin_bit_cast(T, ferry_guest_load_16(address));
 #else
-  return reinterpret_cast<volatile Unaligned<T>*>(address)->value;
+  return reinterpret_cast<volatile Unaligned<T>*>(untagged(address))->value;
 #endif
 }
 template <class T>
@@ -302,7 +311,7 @@ FERRY_INLINE void store(u64 address, T value) {
   else if constexpr (sizeof(T) == 8) ferry_guest_store_8(address, __builtin_bit_cast(u64, value));
   else ferry_guest_store_16(address, __builtin_bit_cast(RawVector, value));
 #else
-  reinterpret_cast<volatile Unaligned<T>*>(address)->value = value;
+  reinterpret_cast<volatile Unaligned<T>*>(untagged(address))->value = value;
 #endif
 }
 

@@ -10,6 +10,17 @@
 
 namespace ferry::test {
 
+// Rows that the oracle is not asked about: their outcome is the implementation's business, or qemu-user takes liberties (it keeps
+// reserved bits of FPCR and FPSR, and cleans caches at addresses that are not mapped).
+inline bool oracle_knows(std::string_view row) {
+  static constexpr std::string_view unknown[] = {"mrs_id",   "mrs_ctr_el0", "mrs_dczid_el0", "mrs_cntfrq_el0", "mrs_cntvct_el0",
+                                                 "msr_fpcr", "msr_fpsr",    "dc_cvac",       "dc_cvau",        "dc_civac"};
+  for (std::string_view name : unknown) {
+    if (row == name) return false;
+  }
+  return true;
+}
+
 class CaseGenerator {
  public:
   explicit CaseGenerator(u64 seed) : random_(seed) {}
@@ -44,7 +55,11 @@ class CaseGenerator {
       u32 rn = word >> 5 & 31, rm = word >> 16 & 31;
       if (chance(3) && rm != 31) s.x[rm] = random_() % 64;
       u64 address = base + (chance(4) ? random_() % 64 : random_() % 32 * 16);
-      if (!chance(16) && rn != 31) s.x[rn] = address;
+      // Misaligned, a store exclusive faults whatever the monitor holds (J1, ExclusiveMonitorsPass); qemu looks at the monitor first.
+      // It does not check LDAPR at all.
+      bool keep_aligned = (word & 0x3fc00000) == 0x08000000 || (word & 0x3fe0fc00) == 0x38a0c000;
+      if (keep_aligned) address = base + random_() % 32 * 16;
+      if ((!chance(16) || keep_aligned) && rn != 31) s.x[rn] = address;
       if ((word & 0xfff80000) == 0xd5080000 && (word & 31) != 31) s.x[word & 31] = address;
     }
     if (chance(3)) s.fpcr = fpcr();

@@ -43,8 +43,7 @@ Machine::Machine() {
   struct sigaction action {};
   action.sa_sigaction = on_fault;
   action.sa_flags = SA_SIGINFO | SA_NODEFER;
-  sigaction(SIGSEGV, &action, nullptr);
-  sigaction(SIGBUS, &action, nullptr);
+  for (int signal : {SIGSEGV, SIGBUS, SIGILL, SIGTRAP}) sigaction(signal, &action, nullptr);
   fault_cpu = &cpu_;
   translator::start({});
   translator::attach(cpu_);
@@ -52,7 +51,7 @@ Machine::Machine() {
 
 void Machine::place(u64 slot, u32 word) {
   u64 address = ORACLE_CODE + slot * ORACLE_SLOT;
-  const u32 words[] = {word, 0xd4000001};
+  const u32 words[] = {word, 0xd4200000};  // as the oracle's slots: literal loads see it
   memcpy(reinterpret_cast<void*>(address), words, sizeof words);
   translator::invalidate(GuestAddr{address}, GuestAddr{address + sizeof words});
 }
@@ -85,11 +84,10 @@ OracleResult Machine::run(Tier tier, const OracleState& state) {
       result.signal = static_cast<u64>(exit.signal);
       result.fault_address = exit.address;
       break;
-    case translator::ExitReason::syscall:
-      // The slot's second word: its pc is where the tested instruction went on.
-      if (result.state.pc == state.pc + ORACLE_SLOT) result.state.pc -= 4;
+    case translator::ExitReason::breakpoint:
+      // The slot's second word is where the tested instruction goes on.
+      if (result.state.pc != state.pc + 4) result.signal = SIGTRAP;
       break;
-    case translator::ExitReason::breakpoint: result.signal = SIGTRAP; break;
     default: break;
   }
   oracle_check_window(&result);

@@ -19,7 +19,7 @@ FERRY_INLINE u64 aligned_to(Cpu& cpu, u64 address) {
       __builtin_trap();
     }
   }
-  return address;
+  return semantic::untagged(address);
 }
 template <class T>
 FERRY_INLINE u64 aligned(Cpu& cpu, u64 address) { return aligned_to<sizeof(T)>(cpu, address); }

@@ -232,7 +232,7 @@ struct ConstantType<true> {
 
 template <int sf, int hw>
   requires(sf == 1 || hw < 2)
-SEM movn(Cpu&, Dst<1> rd, typename ConstantType<sf == 0>::Type value) { rd = value; }
+SEM movn(Cpu&, Dst<sf> rd, typename ConstantType<sf == 0>::Type value) { rd = value; }
 template <int sf, int hw>
   requires(sf == 1 || hw < 2)
 SEM movz(Cpu&, Dst<sf> rd, typename ConstantType<hw == 0 || sf == 0>::Type value) { rd = value; }

@@ -79,32 +79,32 @@ SEM str_pre(Cpu&, Src<1> rt, SrcDst<1> rn, SImm offset) {
   store(address, static_cast<Memory<size>>(rt));
   rn = address;
 }
-// Where rt is rn, which the manual leaves open, the loaded value stays.
+// Where rt is rn, or a pair's registers are one, the manual leaves the outcome open; this order is QEMU's.
 template <int size>
 SEM ldr_post(Cpu&, Dst<1> rt, SrcDst<1> rn, SImm offset) {
   u64 address = rn, value = load<Memory<size>>(address);
-  rn = address + offset;
   rt = value;
+  rn = address + offset;
 }
 template <int size>
 SEM ldr_pre(Cpu&, Dst<1> rt, SrcDst<1> rn, SImm offset) {
   u64 address = rn + offset, value = load<Memory<size>>(address);
-  rn = address;
   rt = value;
+  rn = address;
 }
 template <int size, int w>
   requires(size < 2 || w == 0)
 SEM ldrs_post(Cpu&, Dst<1> rt, SrcDst<1> rn, SImm offset) {
   u64 address = rn, value = load_signed<size, w>(address);
-  rn = address + offset;
   rt = value;
+  rn = address + offset;
 }
 template <int size, int w>
   requires(size < 2 || w == 0)
 SEM ldrs_pre(Cpu&, Dst<1> rt, SrcDst<1> rn, SImm offset) {
   u64 address = rn + offset, value = load_signed<size, w>(address);
-  rn = address;
   rt = value;
+  rn = address;
 }
 
 // ---- Register offsets.
@@ -178,8 +178,8 @@ SEM stp_pre(Cpu&, Src<1> rt, Src<1> rt2, SrcDst<1> rn, SImm offset) {
 template <int x>
 SEM ldp(Cpu&, Dst<1> rt, Dst<1> rt2, Src<1> rn, SImm offset) {
   Pair pair = load_pair<x>(rn + offset);
-  rt = pair.first;
   rt2 = pair.second;
+  rt = pair.first;
 }
 template <int x>
 SEM ldnp(Cpu& cpu, Dst<1> rt, Dst<1> rt2, Src<1> rn, SImm offset) { ldp<x>(cpu, rt, rt2, rn, offset); }
@@ -187,39 +187,39 @@ template <int x>
 SEM ldp_post(Cpu&, Dst<1> rt, Dst<1> rt2, SrcDst<1> rn, SImm offset) {
   u64 address = rn;
   Pair pair = load_pair<x>(address);
-  rn = address + offset;
-  rt = pair.first;
   rt2 = pair.second;
+  rt = pair.first;
+  rn = address + offset;
 }
 template <int x>
 SEM ldp_pre(Cpu&, Dst<1> rt, Dst<1> rt2, SrcDst<1> rn, SImm offset) {
   u64 address = rn + offset;
   Pair pair = load_pair<x>(address);
-  rn = address;
-  rt = pair.first;
   rt2 = pair.second;
+  rt = pair.first;
+  rn = address;
 }
 template <int...>
 SEM ldpsw(Cpu&, Dst<1> rt, Dst<1> rt2, Src<1> rn, SImm offset) {
   Pair pair = load_pair_signed(rn + offset);
-  rt = pair.first;
   rt2 = pair.second;
+  rt = pair.first;
 }
 template <int...>
 SEM ldpsw_post(Cpu&, Dst<1> rt, Dst<1> rt2, SrcDst<1> rn, SImm offset) {
   u64 address = rn;
   Pair pair = load_pair_signed(address);
-  rn = address + offset;
-  rt = pair.first;
   rt2 = pair.second;
+  rt = pair.first;
+  rn = address + offset;
 }
 template <int...>
 SEM ldpsw_pre(Cpu&, Dst<1> rt, Dst<1> rt2, SrcDst<1> rn, SImm offset) {
   u64 address = rn + offset;
   Pair pair = load_pair_signed(address);
-  rn = address;
-  rt = pair.first;
   rt2 = pair.second;
+  rt = pair.first;
+  rn = address;
 }
 
 // ---- Ordered. LDAR and STLR are sequentially consistent among themselves (RCsc), LDAPR is RCpc.

@@ -60,7 +60,7 @@ OUT_OF_LINE_2(reciprocal_step)
 OUT_OF_LINE_2(root_step)
 
 // ---- Conversions of lanes.
-template <bool is_unsigned, class V>
+template <bool is_unsigned, int bytes, class V>
 FERRY_INLINE V from_integers(BitsLanesOf<sz_of<V>> a) {
   using Bits = BitsOf<sz_of<V>>;
   using Signed = SignedOf<sz_of<V>>;
@@ -72,7 +72,7 @@ FERRY_INLINE V from_integers(BitsLanesOf<sz_of<V>> a) {
   if constexpr (has_instruction && is_unsigned) return __builtin_convertvector(a, V);
   else if constexpr (has_instruction) return __builtin_convertvector((SignedLanesOf<sz_of<V>>)a, V);
   V result{};
-  for (unsigned i = 0; i < 16 / sizeof(Bits); i++) {
+  for (unsigned i = 0; i < bytes / sizeof(Bits); i++) {
     if constexpr (is_unsigned) result[i] = from_integer<ScalarOf<sz_of<V>>>(static_cast<Bits>(a[i]));
     else result[i] = from_integer<ScalarOf<sz_of<V>>>(static_cast<Signed>(a[i]));
   }
@@ -209,8 +209,8 @@ VECTOR_AND_SCALAR_1(fcmge_zero, n >= LanesOf<sz>{})
 VECTOR_AND_SCALAR_1(fcmgt_zero, n > LanesOf<sz>{})
 VECTOR_AND_SCALAR_1(fcmle_zero, n <= LanesOf<sz>{})
 VECTOR_AND_SCALAR_1(fcmlt_zero, n < LanesOf<sz>{})
-VECTOR_AND_LANE_1(scvtf, (from_integers<false, LanesOf<sz>>((BitsLanesOf<sz>)n)))
-VECTOR_AND_LANE_1(ucvtf, (from_integers<true, LanesOf<sz>>((BitsLanesOf<sz>)n)))
+VECTOR_1(scvtf_vector, (from_integers<false, bytes, LanesOf<sz>>((BitsLanesOf<sz>)n)))
+VECTOR_1(ucvtf_vector, (from_integers<true, bytes, LanesOf<sz>>((BitsLanesOf<sz>)n)))
 VECTOR_AND_LANE_1(fcvtns, (to_integers<Rounding::nearest_even, false, bytes>(cpu, n)))
 VECTOR_AND_LANE_1(fcvtnu, (to_integers<Rounding::nearest_even, true, bytes>(cpu, n)))
 VECTOR_AND_LANE_1(fcvtms, (to_integers<Rounding::minus_infinity, false, bytes>(cpu, n)))
@@ -221,6 +221,12 @@ VECTOR_AND_LANE_1(fcvtas, (to_integers<Rounding::nearest_away, false, bytes>(cpu
 VECTOR_AND_LANE_1(fcvtau, (to_integers<Rounding::nearest_away, true, bytes>(cpu, n)))
 VECTOR_AND_LANE_1(fcvtzs, (to_integers<Rounding::zero, false, bytes>(cpu, n)))
 VECTOR_AND_LANE_1(fcvtzu, (to_integers<Rounding::zero, true, bytes>(cpu, n)))
+
+template <int sz>
+SEM scvtf_lane(Cpu&, VDst rd, VSrc rn) { rd = from_integer<ScalarOf<sz>>(static_cast<SignedOf<sz>>(rn.as<BitsOf<sz>>())); }
+
+template <int sz>
+SEM ucvtf_lane(Cpu&, VDst rd, VSrc rn) { rd = from_integer<ScalarOf<sz>>(rn.as<BitsOf<sz>>()); }
 
 template <int q>
 SEM urecpe(Cpu& cpu, VDst rd, VSrc rn) {
@@ -318,7 +324,7 @@ SEM fminnmp_scalar(Cpu& cpu, VDst rd, VSrc rn) { min_max_of_pair<select_minimum 
 template <bool is_unsigned, int sz, int bytes>
 FERRY_INLINE void from_fixed(VDst rd, VSrc rn, u64 factor) {
   ScalarOf<sz> f = __builtin_bit_cast(ScalarOf<sz>, static_cast<BitsOf<sz>>(factor));
-  write_lanes<bytes>(rd, from_integers<is_unsigned, LanesOf<sz>>((BitsLanesOf<sz>)read_lanes<sz, bytes>(rn)) * f);
+  write_lanes<bytes>(rd, from_integers<is_unsigned, bytes, LanesOf<sz>>((BitsLanesOf<sz>)read_lanes<sz, bytes>(rn)) * f);
 }
 template <bool is_unsigned, int sz, int bytes>
 FERRY_INLINE void to_fixed(Cpu& cpu, VDst rd, VSrc rn, u64 fraction_bits) {
