@@ -17,6 +17,7 @@ ALLOWED = {
     "translator": {"guest"},
     "binfmt": {"guest"},
     "syscalls": {"guest", "loader", "sysroots", "translator"},
+    "command": {"guest", "loader", "sysroots", "translator", "syscalls", "binfmt"},
     "command": {"guest", "loader", "sysroots", "translator", "syscalls"},
 }
 # Two instruction sets share nothing but what stands above or below both.
@@ -77,6 +78,8 @@ def self_test():
         ("translator/aarch64/decode.cpp", '#include "translator/baseline/block.h"\n#include <vector>\n#include "generated.inc"', True),
         ("main.cpp", '#include "syscalls/thread.h"\n#include "binfmt/registration.h"', True),
         ("tests/loader/elf_test.cpp", '#include "loader/elf.h"\n#include "syscalls/thread.h"', True),
+        ("command/run.cpp", '#include "syscalls/thread.h"', True),
+        ("syscalls/thread.cpp", '#include "command/options.h"', False),
         ("guest/memory.h", '#include "loader/elf.h"', False),
         ("guest/memory.h", '  #  include <translator/translator.h>', False),
         ("loader/elf.cpp", '#include "sysroots/resolve.h"', False),
