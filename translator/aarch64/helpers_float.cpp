@@ -72,28 +72,38 @@ struct Parts {
   bool is_subnormal() const { return exponent() == 0 && fraction() != 0; }
 };
 
+// IDC has no counterpart in x86-64's sticky flags.
+void raise_input_denormal([[maybe_unused]] Cpu& cpu) {
+#if defined(__x86_64__)
+  cpu.fpsr |= fpsr_idc;
+#else
+  raise(fpsr_idc);
+#endif
+}
+
 // FPUnpack()'s flushing of inputs.
 template <class F>
-Parts<F> flushed(const Cpu& cpu, u64 bits) {
+Parts<F> flushed(Cpu& cpu, u64 bits) {
   Parts<F> parts{bits};
-  if ((cpu.fpcr & fpcr_fz) != 0 && parts.is_subnormal()) parts.bits = parts.sign();
-  return parts;
+  if ((cpu.fpcr & fpcr_fz) == 0 || !parts.is_subnormal()) return parts;
+  raise_input_denormal(cpu);
+  return {parts.sign()};
 }
 
 template <class F>
-u64 quieted(const Cpu& cpu, Parts<F> nan) {
+u64 quieted(Cpu& cpu, Parts<F> nan) {
   return (cpu.fpcr & fpcr_dn) != 0 ? Parts<F>::default_nan : nan.bits | Parts<F>::quiet_mask;
 }
 
 // FPProcessNaN(), which unlike quieted() raises.
 template <class F>
-u64 process_nan(const Cpu& cpu, Parts<F> nan) {
+u64 process_nan(Cpu& cpu, Parts<F> nan) {
   if (nan.is_signaling()) raise(invalid);
   return quieted<F>(cpu, nan);
 }
 
 template <class F>
-u64 chosen_nan(const Cpu& cpu, Parts<F> a, Parts<F> b) {
+u64 chosen_nan(Cpu& cpu, Parts<F> a, Parts<F> b) {
   if (a.is_signaling()) return quieted<F>(cpu, a);
   if (b.is_signaling()) return quieted<F>(cpu, b);
   if (a.is_nan()) return quieted<F>(cpu, a);
@@ -102,7 +112,7 @@ u64 chosen_nan(const Cpu& cpu, Parts<F> a, Parts<F> b) {
 }
 
 template <class F>
-FloatLanes nans_2(const Cpu& cpu, FloatLanes a, FloatLanes b, FloatLanes result) {
+FloatLanes nans_2(Cpu& cpu, FloatLanes a, FloatLanes b, FloatLanes result) {
   using Lanes = typename F::Lanes;
   Lanes as = std::bit_cast<Lanes>(a), bs = std::bit_cast<Lanes>(b), results = std::bit_cast<Lanes>(result);
   for (unsigned i = 0; i < 16 / sizeof(typename F::Bits); i++) {
@@ -113,7 +123,7 @@ FloatLanes nans_2(const Cpu& cpu, FloatLanes a, FloatLanes b, FloatLanes result)
 }
 
 template <class F>
-u64 chosen_nan_3(const Cpu& cpu, Parts<F> addend, Parts<F> a, Parts<F> b) {
+u64 chosen_nan_3(Cpu& cpu, Parts<F> addend, Parts<F> a, Parts<F> b) {
   bool is_invalid_product = (a.is_infinity() && flushed<F>(cpu, b.bits).is_zero()) ||
                             (flushed<F>(cpu, a.bits).is_zero() && b.is_infinity());
   if (addend.is_quiet() && is_invalid_product) {
@@ -126,7 +136,7 @@ u64 chosen_nan_3(const Cpu& cpu, Parts<F> addend, Parts<F> a, Parts<F> b) {
 }
 
 template <class F>
-FloatLanes nans_3(const Cpu& cpu, FloatLanes addend, FloatLanes a, FloatLanes b, FloatLanes result) {
+FloatLanes nans_3(Cpu& cpu, FloatLanes addend, FloatLanes a, FloatLanes b, FloatLanes result) {
   using Lanes = typename F::Lanes;
   Lanes addends = std::bit_cast<Lanes>(addend), as = std::bit_cast<Lanes>(a), bs = std::bit_cast<Lanes>(b);
   Lanes results = std::bit_cast<Lanes>(result);
@@ -145,7 +155,7 @@ i64 order(Parts<F> a) {
 }
 
 template <class F>
-u64 min_max(const Cpu& cpu, Parts<F> a, Parts<F> b, u32 select) {
+u64 min_max(Cpu& cpu, Parts<F> a, Parts<F> b, u32 select) {
   u64 replacement = Parts<F>::infinity | ((select & select_minimum) != 0 ? 0 : Parts<F>::sign_mask);
   if ((select & select_number) != 0 && a.is_quiet() != b.is_quiet()) {
     if (a.is_quiet()) a.bits = replacement;
@@ -160,7 +170,7 @@ u64 min_max(const Cpu& cpu, Parts<F> a, Parts<F> b, u32 select) {
 }
 
 template <class F>
-FloatLanes min_max_lanes(const Cpu& cpu, FloatLanes a, FloatLanes b, u32 select) {
+FloatLanes min_max_lanes(Cpu& cpu, FloatLanes a, FloatLanes b, u32 select) {
   using Lanes = typename F::Lanes;
   Lanes as = std::bit_cast<Lanes>(a), bs = std::bit_cast<Lanes>(b), results{};
   for (unsigned i = 0; i < 16 / sizeof(typename F::Bits); i++) {
@@ -207,11 +217,11 @@ bool rounds_away_from_zero(Rounding rounding, bool is_negative, bool is_odd, Los
 }
 
 // FPCR.RMode.
-Rounding current_rounding(const Cpu& cpu) { return static_cast<Rounding>(cpu.fpcr >> 22 & 3); }
+Rounding current_rounding(Cpu& cpu) { return static_cast<Rounding>(cpu.fpcr >> 22 & 3); }
 
 // FPToFixed(), with saturation.
 template <class F>
-u64 to_integer(const Cpu& cpu, u64 bits, IntegerConversion conversion, int fraction_bits) {
+u64 to_integer(Cpu& cpu, u64 bits, IntegerConversion conversion, int fraction_bits) {
   Parts<F> parts = flushed<F>(cpu, bits);
   if (parts.is_nan()) {
     raise(invalid);
@@ -246,7 +256,7 @@ u64 to_integer(const Cpu& cpu, u64 bits, IntegerConversion conversion, int fract
 }
 
 template <class F>
-FloatLanes to_integers(const Cpu& cpu, FloatLanes a, IntegerConversion conversion, int fraction_bits, u32 bytes) {
+FloatLanes to_integers(Cpu& cpu, FloatLanes a, IntegerConversion conversion, int fraction_bits, u32 bytes) {
   using Lanes = typename F::Lanes;
   Lanes as = std::bit_cast<Lanes>(a), results{};
   for (unsigned i = 0; i < bytes / sizeof(typename F::Bits); i++) {
@@ -291,7 +301,7 @@ u64 rounded(u64 sign, Number number, Rounding rounding, bool flushes, bool alter
 
 // FPConvertNaN(): the payload's upper bits stay.
 template <class To, class From>
-u64 converted_nan(const Cpu& cpu, Parts<From> nan) {
+u64 converted_nan(Cpu& cpu, Parts<From> nan) {
   if (nan.is_signaling()) raise(invalid);
   if ((cpu.fpcr & fpcr_dn) != 0) return Parts<To>::default_nan;
   u64 sign = nan.sign() != 0 ? Parts<To>::sign_mask : 0;
@@ -303,7 +313,7 @@ u64 converted_nan(const Cpu& cpu, Parts<From> nan) {
 }
 
 template <class From>
-u64 to_half(const Cpu& cpu, u64 bits) {
+u64 to_half(Cpu& cpu, u64 bits) {
   bool alternative = (cpu.fpcr & fpcr_ahp) != 0;
   Parts<From> from = flushed<From>(cpu, bits);
   u64 sign = from.sign() != 0 ? Parts<Half>::sign_mask : 0;
@@ -322,7 +332,7 @@ u64 to_half(const Cpu& cpu, u64 bits) {
 }
 
 template <class To>
-u64 from_half(const Cpu& cpu, u64 bits) {
+u64 from_half(Cpu& cpu, u64 bits) {
   bool alternative = (cpu.fpcr & fpcr_ahp) != 0;
   Parts<Half> from{bits};
   u64 sign = from.sign() != 0 ? Parts<To>::sign_mask : 0;
@@ -332,7 +342,7 @@ u64 from_half(const Cpu& cpu, u64 bits) {
   return rounded<To>(sign, number_of(from), Rounding::nearest_even, false, false);
 }
 
-u64 double_to_single_odd(const Cpu& cpu, u64 bits) {
+u64 double_to_single_odd(Cpu& cpu, u64 bits) {
   Parts<Double> from = flushed<Double>(cpu, bits);
   u64 sign = from.sign() != 0 ? Parts<Single>::sign_mask : 0;
   if (from.is_nan()) return converted_nan<Single>(cpu, from);
@@ -354,8 +364,8 @@ u64 root_of_9_bits(u64 a) {
   return (b + 1) / 2;
 }
 
-u64 unsigned_reciprocal_estimate(const Cpu&, u64 a) { return (a >> 31) == 0 ? 0xffffffff : reciprocal_of_9_bits(a >> 23) << 23; }
-u64 unsigned_root_estimate(const Cpu&, u64 a) { return (a >> 30) == 0 ? 0xffffffff : root_of_9_bits(a >> 23) << 23; }
+u64 unsigned_reciprocal_estimate(Cpu&, u64 a) { return (a >> 31) == 0 ? 0xffffffff : reciprocal_of_9_bits(a >> 23) << 23; }
+u64 unsigned_root_estimate(Cpu&, u64 a) { return (a >> 30) == 0 ? 0xffffffff : root_of_9_bits(a >> 23) << 23; }
 
 // The fraction as the pseudocode's 52 bits.
 template <class F>
@@ -363,7 +373,7 @@ u64 wide_fraction(Parts<F> a) { return a.fraction() << (52 - F::fraction_bits); 
 constexpr u64 wide_mask = (u64{1} << 52) - 1;
 
 template <class F>
-u64 reciprocal_estimate(const Cpu& cpu, u64 bits) {
+u64 reciprocal_estimate(Cpu& cpu, u64 bits) {
   Parts<F> a = flushed<F>(cpu, bits);
   constexpr int bias = Parts<F>::bias;
   if (a.is_nan()) return process_nan<F>(cpu, a);
@@ -402,7 +412,7 @@ u64 reciprocal_estimate(const Cpu& cpu, u64 bits) {
 }
 
 template <class F>
-u64 root_estimate(const Cpu& cpu, u64 bits) {
+u64 root_estimate(Cpu& cpu, u64 bits) {
   Parts<F> a = flushed<F>(cpu, bits);
   if (a.is_nan()) return process_nan<F>(cpu, a);
   if (a.is_zero()) {
@@ -426,8 +436,8 @@ u64 root_estimate(const Cpu& cpu, u64 bits) {
 }
 
 template <class F>
-u64 reciprocal_exponent(const Cpu& cpu, u64 bits) {
-  Parts<F> a{bits};
+u64 reciprocal_exponent(Cpu& cpu, u64 bits) {
+  Parts<F> a = flushed<F>(cpu, bits);
   if (a.is_nan()) return process_nan<F>(cpu, a);
   u64 exponent = a.exponent() == 0 ? Parts<F>::exponent_mask - 1 : ~a.exponent() & Parts<F>::exponent_mask;
   return a.sign() | exponent << F::fraction_bits;
@@ -435,7 +445,7 @@ u64 reciprocal_exponent(const Cpu& cpu, u64 bits) {
 
 // ---- Products that define infinity times zero.
 template <class F>
-bool is_infinity_times_zero(const Cpu& cpu, u64 a, u64 b) {
+bool is_infinity_times_zero(Cpu& cpu, u64 a, u64 b) {
   Parts<F> x = flushed<F>(cpu, a), y = flushed<F>(cpu, b);
   return (x.is_infinity() && y.is_zero()) || (x.is_zero() && y.is_infinity());
 }
@@ -447,24 +457,25 @@ u64 bits_of(typename F::Scalar a) { return std::bit_cast<typename F::Bits>(a); }
 
 // NaNs of the operands, whose signaling ones raise; 0 when there are none.
 template <class F>
-u64 operand_nan(const Cpu& cpu, Parts<F> a, Parts<F> b) {
+u64 operand_nan(Cpu& cpu, u64 first, u64 second) {
+  Parts<F> a = flushed<F>(cpu, first), b = flushed<F>(cpu, second);
   if (!a.is_nan() && !b.is_nan()) return 0;
   if (a.is_signaling() || b.is_signaling()) raise(invalid);
   return chosen_nan<F>(cpu, a, b);
 }
 
 template <class F>
-u64 multiply_extended(const Cpu& cpu, u64 a, u64 b) {
-  if (u64 nan = operand_nan<F>(cpu, {a}, {b})) return nan;
+u64 multiply_extended(Cpu& cpu, u64 a, u64 b) {
+  if (u64 nan = operand_nan<F>(cpu, a, b)) return nan;
   if (is_infinity_times_zero<F>(cpu, a, b)) return ((a ^ b) & Parts<F>::sign_mask) | bits_of<F>(2.0f);
   return bits_of<F>(scalar_of<F>(a) * scalar_of<F>(b));
 }
 
 // 2 - a * b.
 template <class F>
-u64 reciprocal_step(const Cpu& cpu, u64 a, u64 b) {
+u64 reciprocal_step(Cpu& cpu, u64 a, u64 b) {
   a ^= Parts<F>::sign_mask;
-  if (u64 nan = operand_nan<F>(cpu, {a}, {b})) return nan;
+  if (u64 nan = operand_nan<F>(cpu, a, b)) return nan;
   if (is_infinity_times_zero<F>(cpu, a, b)) return bits_of<F>(2.0f);
   typename F::Scalar two = 2.0f;
   return bits_of<F>(__builtin_elementwise_fma(scalar_of<F>(a), scalar_of<F>(b), two));
@@ -472,10 +483,10 @@ u64 reciprocal_step(const Cpu& cpu, u64 a, u64 b) {
 
 // (3 - a * b) / 2 in one rounding: halves the product where it may overflow, and what is exact in any case otherwise.
 template <class F>
-u64 root_step(const Cpu& cpu, u64 a, u64 b) {
+u64 root_step(Cpu& cpu, u64 a, u64 b) {
   using Scalar = typename F::Scalar;
   a ^= Parts<F>::sign_mask;
-  if (u64 nan = operand_nan<F>(cpu, {a}, {b})) return nan;
+  if (u64 nan = operand_nan<F>(cpu, a, b)) return nan;
   if (is_infinity_times_zero<F>(cpu, a, b)) return bits_of<F>(1.5f);
   Scalar half = 0.5f, three = 3.0f, one_and_half = 1.5f;
   bool a_is_large = Parts<F>{a}.exponent() >= static_cast<u64>(Parts<F>::bias);
@@ -485,14 +496,14 @@ u64 root_step(const Cpu& cpu, u64 a, u64 b) {
 
 // `function` of the lanes of the low `bytes` bytes.
 template <class F, auto function>
-FloatLanes each_lane(const Cpu& cpu, FloatLanes a, u32 bytes) {
+FloatLanes each_lane(Cpu& cpu, FloatLanes a, u32 bytes) {
   using Lanes = typename F::Lanes;
   Lanes as = std::bit_cast<Lanes>(a), results{};
   for (unsigned i = 0; i < bytes / sizeof(typename F::Bits); i++) results[i] = static_cast<typename F::Bits>(function(cpu, as[i]));
   return std::bit_cast<FloatLanes>(results);
 }
 template <class F, auto function>
-FloatLanes each_lane(const Cpu& cpu, FloatLanes a, FloatLanes b, u32 bytes) {
+FloatLanes each_lane(Cpu& cpu, FloatLanes a, FloatLanes b, u32 bytes) {
   using Lanes = typename F::Lanes;
   Lanes as = std::bit_cast<Lanes>(a), bs = std::bit_cast<Lanes>(b), results{};
   for (unsigned i = 0; i < bytes / sizeof(typename F::Bits); i++) {
@@ -509,27 +520,27 @@ using namespace ferry::aarch64;
 
 
 #define EACH_1(name, suffix, ...)                                            \
-  FloatLanes ferry_a64_##name##suffix(const Cpu* cpu, FloatLanes a, u32 bytes) { \
+  FloatLanes ferry_a64_##name##suffix(Cpu* cpu, FloatLanes a, u32 bytes) { \
     return each_lane<__VA_ARGS__>(*cpu, a, bytes);                           \
   }
 #define EACH_2(name, suffix, format)                                                       \
-  FloatLanes ferry_a64_##name##suffix(const Cpu* cpu, FloatLanes a, FloatLanes b, u32 bytes) { \
+  FloatLanes ferry_a64_##name##suffix(Cpu* cpu, FloatLanes a, FloatLanes b, u32 bytes) { \
     return each_lane<format, name<format>>(*cpu, a, b, bytes);                             \
   }
 #define BOTH(format, suffix)                                                                                                \
-  FloatLanes ferry_a64_nans_2##suffix(const Cpu* cpu, FloatLanes a, FloatLanes b, FloatLanes result) {                     \
+  FloatLanes ferry_a64_nans_2##suffix(Cpu* cpu, FloatLanes a, FloatLanes b, FloatLanes result) {                     \
     return nans_2<format>(*cpu, a, b, result);                                                                             \
   }                                                                                                                         \
-  FloatLanes ferry_a64_nans_3##suffix(const Cpu* cpu, FloatLanes addend, FloatLanes a, FloatLanes b, FloatLanes result) {  \
+  FloatLanes ferry_a64_nans_3##suffix(Cpu* cpu, FloatLanes addend, FloatLanes a, FloatLanes b, FloatLanes result) {  \
     return nans_3<format>(*cpu, addend, a, b, result);                                                                     \
   }                                                                                                                         \
-  FloatLanes ferry_a64_min_max##suffix(const Cpu* cpu, FloatLanes a, FloatLanes b, u32 select) {                           \
+  FloatLanes ferry_a64_min_max##suffix(Cpu* cpu, FloatLanes a, FloatLanes b, u32 select) {                           \
     return min_max_lanes<format>(*cpu, a, b, select);                                                                      \
   }                                                                                                                         \
-  u64 ferry_a64_to_integer##suffix(const Cpu* cpu, u64 bits, u32 conversion, u64 fraction_bits) {                          \
+  u64 ferry_a64_to_integer##suffix(Cpu* cpu, u64 bits, u32 conversion, u64 fraction_bits) {                          \
     return to_integer<format>(*cpu, bits, {conversion}, static_cast<int>(fraction_bits));                                  \
   }                                                                                                                         \
-  FloatLanes ferry_a64_to_integers##suffix(const Cpu* cpu, FloatLanes a, u32 conversion, u64 fraction_bits, u32 bytes) {   \
+  FloatLanes ferry_a64_to_integers##suffix(Cpu* cpu, FloatLanes a, u32 conversion, u64 fraction_bits, u32 bytes) {   \
     return to_integers<format>(*cpu, a, {conversion}, static_cast<int>(fraction_bits), bytes);                             \
   }                                                                                                                         \
   EACH_1(reciprocal_estimate, suffix, format, reciprocal_estimate<format>)                                                 \
@@ -545,19 +556,19 @@ BOTH(Double, _d)
 EACH_1(unsigned_reciprocal_estimate, , Single, unsigned_reciprocal_estimate)
 EACH_1(unsigned_root_estimate, , Single, unsigned_root_estimate)
 
-u64 ferry_a64_single_to_half(const Cpu* cpu, u64 bits) { return to_half<Single>(*cpu, bits); }
-u64 ferry_a64_double_to_half(const Cpu* cpu, u64 bits) { return to_half<Double>(*cpu, bits); }
-u64 ferry_a64_half_to_single(const Cpu* cpu, u64 bits) { return from_half<Single>(*cpu, bits); }
-u64 ferry_a64_half_to_double(const Cpu* cpu, u64 bits) { return from_half<Double>(*cpu, bits); }
-u64 ferry_a64_double_to_single_odd(const Cpu* cpu, u64 bits) { return double_to_single_odd(*cpu, bits); }
+u64 ferry_a64_single_to_half(Cpu* cpu, u64 bits) { return to_half<Single>(*cpu, bits); }
+u64 ferry_a64_double_to_half(Cpu* cpu, u64 bits) { return to_half<Double>(*cpu, bits); }
+u64 ferry_a64_half_to_single(Cpu* cpu, u64 bits) { return from_half<Single>(*cpu, bits); }
+u64 ferry_a64_half_to_double(Cpu* cpu, u64 bits) { return from_half<Double>(*cpu, bits); }
+u64 ferry_a64_double_to_single_odd(Cpu* cpu, u64 bits) { return double_to_single_odd(*cpu, bits); }
 
-u64 ferry_a64_singles_to_halves(const Cpu* cpu, FloatLanes a) {
+u64 ferry_a64_singles_to_halves(Cpu* cpu, FloatLanes a) {
   Single::Lanes as = std::bit_cast<Single::Lanes>(a);
   u64 halves = 0;
   for (int i = 0; i < 4; i++) halves |= to_half<Single>(*cpu, as[i]) << (16 * i);
   return halves;
 }
-FloatLanes ferry_a64_halves_to_singles(const Cpu* cpu, u64 a) {
+FloatLanes ferry_a64_halves_to_singles(Cpu* cpu, u64 a) {
   Single::Lanes results;
   for (int i = 0; i < 4; i++) results[i] = static_cast<u32>(from_half<Single>(*cpu, a >> (16 * i) & 0xffff));
   return std::bit_cast<FloatLanes>(results);

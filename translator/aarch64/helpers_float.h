@@ -31,44 +31,44 @@ inline constexpr u32 select_minimum = 1, select_number = 2;
 
 extern "C" {
 // FPProcessNaNs() for every lane of `result` that is a NaN; the default NaN where neither operand is one.
-ferry::aarch64::FloatLanes ferry_a64_nans_2_s(const ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
+ferry::aarch64::FloatLanes ferry_a64_nans_2_s(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
                                               ferry::aarch64::FloatLanes b, ferry::aarch64::FloatLanes result);
-ferry::aarch64::FloatLanes ferry_a64_nans_2_d(const ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
+ferry::aarch64::FloatLanes ferry_a64_nans_2_d(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
                                               ferry::aarch64::FloatLanes b, ferry::aarch64::FloatLanes result);
 // FPProcessNaNs3() of addend + a * b, with "infinity times zero plus quiet NaN" invalid.
-ferry::aarch64::FloatLanes ferry_a64_nans_3_s(const ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes addend,
+ferry::aarch64::FloatLanes ferry_a64_nans_3_s(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes addend,
                                               ferry::aarch64::FloatLanes a, ferry::aarch64::FloatLanes b,
                                               ferry::aarch64::FloatLanes result);
-ferry::aarch64::FloatLanes ferry_a64_nans_3_d(const ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes addend,
+ferry::aarch64::FloatLanes ferry_a64_nans_3_d(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes addend,
                                               ferry::aarch64::FloatLanes a, ferry::aarch64::FloatLanes b,
                                               ferry::aarch64::FloatLanes result);
 // FPMax(), FPMin(), FPMaxNum(), FPMinNum() of every lane; `select` as above.
-ferry::aarch64::FloatLanes ferry_a64_min_max_s(const ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
+ferry::aarch64::FloatLanes ferry_a64_min_max_s(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
                                                ferry::aarch64::FloatLanes b, ferry::u32 select);
-ferry::aarch64::FloatLanes ferry_a64_min_max_d(const ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
+ferry::aarch64::FloatLanes ferry_a64_min_max_d(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
                                                ferry::aarch64::FloatLanes b, ferry::u32 select);
 // FPToFixed(): `bits` is the number's representation, `conversion` an IntegerConversion's value.
-ferry::u64 ferry_a64_to_integer_s(const ferry::aarch64::Cpu* cpu, ferry::u64 bits, ferry::u32 conversion, ferry::u64 fraction_bits);
-ferry::u64 ferry_a64_to_integer_d(const ferry::aarch64::Cpu* cpu, ferry::u64 bits, ferry::u32 conversion, ferry::u64 fraction_bits);
+ferry::u64 ferry_a64_to_integer_s(ferry::aarch64::Cpu* cpu, ferry::u64 bits, ferry::u32 conversion, ferry::u64 fraction_bits);
+ferry::u64 ferry_a64_to_integer_d(ferry::aarch64::Cpu* cpu, ferry::u64 bits, ferry::u32 conversion, ferry::u64 fraction_bits);
 // The same for the lanes of the low `bytes` bytes; the rest becomes zero.
-ferry::aarch64::FloatLanes ferry_a64_to_integers_s(const ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
+ferry::aarch64::FloatLanes ferry_a64_to_integers_s(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
                                                    ferry::u32 conversion, ferry::u64 fraction_bits, ferry::u32 bytes);
-ferry::aarch64::FloatLanes ferry_a64_to_integers_d(const ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
+ferry::aarch64::FloatLanes ferry_a64_to_integers_d(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
                                                    ferry::u32 conversion, ferry::u64 fraction_bits, ferry::u32 bytes);
 // FPConvert() to and from half precision, and FCVTXN's rounding to odd.
-ferry::u64 ferry_a64_single_to_half(const ferry::aarch64::Cpu* cpu, ferry::u64 bits);
-ferry::u64 ferry_a64_double_to_half(const ferry::aarch64::Cpu* cpu, ferry::u64 bits);
-ferry::u64 ferry_a64_half_to_single(const ferry::aarch64::Cpu* cpu, ferry::u64 bits);
-ferry::u64 ferry_a64_half_to_double(const ferry::aarch64::Cpu* cpu, ferry::u64 bits);
-ferry::u64 ferry_a64_double_to_single_odd(const ferry::aarch64::Cpu* cpu, ferry::u64 bits);
+ferry::u64 ferry_a64_single_to_half(ferry::aarch64::Cpu* cpu, ferry::u64 bits);
+ferry::u64 ferry_a64_double_to_half(ferry::aarch64::Cpu* cpu, ferry::u64 bits);
+ferry::u64 ferry_a64_half_to_single(ferry::aarch64::Cpu* cpu, ferry::u64 bits);
+ferry::u64 ferry_a64_half_to_double(ferry::aarch64::Cpu* cpu, ferry::u64 bits);
+ferry::u64 ferry_a64_double_to_single_odd(ferry::aarch64::Cpu* cpu, ferry::u64 bits);
 // Four at once.
-ferry::u64 ferry_a64_singles_to_halves(const ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a);
-ferry::aarch64::FloatLanes ferry_a64_halves_to_singles(const ferry::aarch64::Cpu* cpu, ferry::u64 a);
+ferry::u64 ferry_a64_singles_to_halves(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a);
+ferry::aarch64::FloatLanes ferry_a64_halves_to_singles(ferry::aarch64::Cpu* cpu, ferry::u64 a);
 
 // The following work on the lanes of the low `bytes` bytes; the rest becomes zero.
 // FPRecipEstimate(), FPRSqrtEstimate(), FPRecpX(); UnsignedRecipEstimate(), UnsignedRSqrtEstimate().
 #define FERRY_LANES_1(name) \
-  ferry::aarch64::FloatLanes name(const ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a, ferry::u32 bytes);
+  ferry::aarch64::FloatLanes name(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a, ferry::u32 bytes);
 FERRY_LANES_1(ferry_a64_reciprocal_estimate_s)
 FERRY_LANES_1(ferry_a64_reciprocal_estimate_d)
 FERRY_LANES_1(ferry_a64_root_estimate_s)
@@ -80,7 +80,7 @@ FERRY_LANES_1(ferry_a64_unsigned_root_estimate)
 #undef FERRY_LANES_1
 // FPMulX(), FPRecipStepFused(), FPRSqrtStepFused().
 #define FERRY_LANES_2(name)                                                                                                      \
-  ferry::aarch64::FloatLanes name(const ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a, ferry::aarch64::FloatLanes b, \
+  ferry::aarch64::FloatLanes name(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a, ferry::aarch64::FloatLanes b, \
                                   ferry::u32 bytes);
 FERRY_LANES_2(ferry_a64_multiply_extended_s)
 FERRY_LANES_2(ferry_a64_multiply_extended_d)

@@ -86,22 +86,22 @@ MIN_MAX(fminnm_scalar, select_minimum | select_number)
 // ---- Three sources.
 template <int sz>
 SEM fmadd(Cpu& cpu, VDst rd, VSrc rn, VSrc rm, VSrc ra) {
-  rd = fp_mul_add(cpu, ra.as<ScalarOf<sz>>(), rn.as<ScalarOf<sz>>(), rm.as<ScalarOf<sz>>());
+  rd = fp_mul_add<false, false>(cpu, ra.as<ScalarOf<sz>>(), rn.as<ScalarOf<sz>>(), rm.as<ScalarOf<sz>>());
 }
 
 template <int sz>
 SEM fmsub(Cpu& cpu, VDst rd, VSrc rn, VSrc rm, VSrc ra) {
-  rd = fp_mul_add(cpu, ra.as<ScalarOf<sz>>(), -rn.as<ScalarOf<sz>>(), rm.as<ScalarOf<sz>>());
+  rd = fp_mul_add<false, true>(cpu, ra.as<ScalarOf<sz>>(), rn.as<ScalarOf<sz>>(), rm.as<ScalarOf<sz>>());
 }
 
 template <int sz>
 SEM fnmadd(Cpu& cpu, VDst rd, VSrc rn, VSrc rm, VSrc ra) {
-  rd = fp_mul_add(cpu, -ra.as<ScalarOf<sz>>(), -rn.as<ScalarOf<sz>>(), rm.as<ScalarOf<sz>>());
+  rd = fp_mul_add<true, true>(cpu, ra.as<ScalarOf<sz>>(), rn.as<ScalarOf<sz>>(), rm.as<ScalarOf<sz>>());
 }
 
 template <int sz>
 SEM fnmsub(Cpu& cpu, VDst rd, VSrc rn, VSrc rm, VSrc ra) {
-  rd = fp_mul_add(cpu, -ra.as<ScalarOf<sz>>(), rn.as<ScalarOf<sz>>(), rm.as<ScalarOf<sz>>());
+  rd = fp_mul_add<true, false>(cpu, ra.as<ScalarOf<sz>>(), rn.as<ScalarOf<sz>>(), rm.as<ScalarOf<sz>>());
 }
 
 // ---- Compare and select.

@@ -14,12 +14,6 @@
 
 namespace ferry::aarch64 {
 
-#if defined(__aarch64__)
-inline constexpr bool host_chooses_nans_as_guest = true;
-#else
-inline constexpr bool host_chooses_nans_as_guest = false;
-#endif
-
 // A format by the encodings' sz bit, and 16 bytes of its lanes.
 template <int sz>
 struct Format;
@@ -145,11 +139,14 @@ FERRY_INLINE V fp_div(Cpu& cpu, V a, V b) { return choose_nan(cpu, a, b, a / b);
 template <class V>
 FERRY_INLINE V fp_sqrt(Cpu& cpu, V a) { return choose_nan(cpu, a, __builtin_elementwise_sqrt(a)); }
 
-// FPMulAdd(): addend + a * b, rounded once. Negated operands come negated: their NaNs change sign too.
-template <class V>
-FERRY_INLINE V fp_mul_add(Cpu& cpu, V addend, V a, V b) {
-  V result = __builtin_elementwise_fma(a, b, addend);
+// FPMulAdd(): addend + a * b rounded once, with the addend or the product negated by negating operands first: their NaNs change
+// sign too. clang may negate b for a, so that an AArch64 host's instruction is spelled out.
+template <bool negates_addend, bool negates_product, class V>
+FERRY_INLINE V fp_mul_add([[maybe_unused]] Cpu& cpu, V addend, V a, V b) {
 #if defined(__x86_64__)
+  if constexpr (negates_addend) addend = -addend;
+  if constexpr (negates_product) a = -a;
+  V result = __builtin_elementwise_fma(a, b, addend);
   if (__builtin_expect(any_unordered(result, result), 0)) {
     if constexpr (sz_of<V> == 0) {
       return from_float_lanes<V>(call_out<ferry_a64_nans_3_s>(&cpu, to_float_lanes(addend), to_float_lanes(a), to_float_lanes(b),
@@ -160,7 +157,21 @@ FERRY_INLINE V fp_mul_add(Cpu& cpu, V addend, V a, V b) {
     }
   }
 #else
-  (void)cpu;
+  V result = addend;
+#define FERRY_MUL_ADD(instruction)                                                                                             \
+  if constexpr (sz_of<V> == 0) asm(instruction " %s0, %s1, %s2, %s3" : "=w"(result) : "w"(a), "w"(b), "w"(addend)); \
+  else asm(instruction " %d0, %d1, %d2, %d3" : "=w"(result) : "w"(a), "w"(b), "w"(addend))
+#define FERRY_MUL_ADD_LANES(instruction)                                                                  \
+  if constexpr (sz_of<V> == 0) asm(instruction " %0.4s, %1.4s, %2.4s" : "+w"(result) : "w"(a), "w"(b)); \
+  else asm(instruction " %0.2d, %1.2d, %2.2d" : "+w"(result) : "w"(a), "w"(b))
+  if constexpr (is_lanes<V> && negates_product) { FERRY_MUL_ADD_LANES("fmls"); }
+  else if constexpr (is_lanes<V>) { FERRY_MUL_ADD_LANES("fmla"); }
+  else if constexpr (negates_addend && negates_product) { FERRY_MUL_ADD("fnmadd"); }
+  else if constexpr (negates_addend) { FERRY_MUL_ADD("fnmsub"); }
+  else if constexpr (negates_product) { FERRY_MUL_ADD("fmsub"); }
+  else { FERRY_MUL_ADD("fmadd"); }
+#undef FERRY_MUL_ADD_LANES
+#undef FERRY_MUL_ADD
 #endif
   return result;
 }

@@ -148,8 +148,8 @@ VECTOR_2(fadd_vector, fp_add(cpu, n, m))
 VECTOR_2(fsub_vector, fp_sub(cpu, n, m))
 VECTOR_2(fmul_vector, fp_mul(cpu, n, m))
 VECTOR_2(fdiv_vector, fp_div(cpu, n, (read_divisor<sz, bytes>(rm))))
-VECTOR_2(fmla_vector, fp_mul_add(cpu, (read_lanes<sz, bytes>(rd)), n, m))
-VECTOR_2(fmls_vector, fp_mul_add(cpu, (read_lanes<sz, bytes>(rd)), -n, m))
+VECTOR_2(fmla_vector, (fp_mul_add<false, false>(cpu, read_lanes<sz, bytes>(rd), n, m)))
+VECTOR_2(fmls_vector, (fp_mul_add<false, true>(cpu, read_lanes<sz, bytes>(rd), n, m)))
 VECTOR_2(fmax_vector, fp_min_max<0>(cpu, n, m))
 VECTOR_2(fmin_vector, fp_min_max<select_minimum>(cpu, n, m))
 VECTOR_2(fmaxnm_vector, fp_min_max<select_number>(cpu, n, m))
@@ -368,8 +368,8 @@ FIXED_POINT(u, true)
     write_lanes<bytes>(rd, expression);                     \
   }
 ELEMENT(fmul_element, fp_mul(cpu, n, m))
-ELEMENT(fmla_element, fp_mul_add(cpu, (read_lanes<sz, bytes>(rd)), n, m))
-ELEMENT(fmls_element, fp_mul_add(cpu, (read_lanes<sz, bytes>(rd)), -n, m))
+ELEMENT(fmla_element, (fp_mul_add<false, false>(cpu, read_lanes<sz, bytes>(rd), n, m)))
+ELEMENT(fmls_element, (fp_mul_add<false, true>(cpu, read_lanes<sz, bytes>(rd), n, m)))
 ELEMENT(fmulx_element, multiply_extended<bytes>(cpu, n, m))
 
 #include "translator/aarch64/semantics/section.h"
