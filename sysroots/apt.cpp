@@ -62,14 +62,19 @@ std::string configuration_text(const std::string& state, const std::string& arch
          run_tool({"apt-config", "dump", "Acquire"}).output;
 }
 
-// apt's complaints as one line: its first E: line, without the prefix.
+// apt's complaints as one line: its first E: line, without the prefix and the full stop.
 std::string first_error(const std::string& errors) {
+  std::string line = errors.substr(0, errors.find('\n'));
   for (size_t begin = 0; begin < errors.size();) {
     size_t end = std::min(errors.find('\n', begin), errors.size());
-    if (errors.compare(begin, 3, "E: ") == 0) return errors.substr(begin + 3, end - begin - 3);
+    if (errors.compare(begin, 3, "E: ") == 0) {
+      line = errors.substr(begin + 3, end - begin - 3);
+      break;
+    }
     begin = end + 1;
   }
-  return errors.substr(0, errors.find('\n'));
+  if (line.ends_with('.')) line.pop_back();
+  return line;
 }
 
 // As apt names a file in archives/: a version's colon is percent-encoded.
