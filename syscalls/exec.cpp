@@ -15,6 +15,7 @@
 #include "syscalls/descriptors.h"
 #include "syscalls/handlers.h"
 #include "syscalls/paths.h"
+#include "syscalls/proc_files.h"
 #include "syscalls/process.h"
 #include "syscalls/strace.h"
 
@@ -83,13 +84,14 @@ void keep_through_exec(int fd) {
   if (fd >= 0) fcntl(fd, F_SETFD, 0);
 }
 
-// Runs `file` (or the descriptor, with an empty file), or says why not. The signal state is exec's for that moment only; a
+// Runs the descriptor, or `file` when it is negative, or says why not. The signal state is exec's for that moment only; a
 // signal that comes before the kernel is entered is delivered first, and the guest's svc runs again.
 i64 host_exec(Thread& thread, int fd, const char* file, ExecRequest& request) {
   begin_exec_signals(thread);
-  i64 error = host_syscall(SYS_execveat, static_cast<u64>(i64{fd}), reinterpret_cast<u64>(file),
-                           reinterpret_cast<u64>(request.argument_pointers.data()),
-                           reinterpret_cast<u64>(request.environment_pointers.data()), fd >= 0 ? AT_EMPTY_PATH : 0);
+  u64 arguments = reinterpret_cast<u64>(request.argument_pointers.data());
+  u64 environment = reinterpret_cast<u64>(request.environment_pointers.data());
+  i64 error = fd >= 0 ? host_syscall(SYS_execveat, static_cast<u64>(fd), reinterpret_cast<u64>(""), arguments, environment, AT_EMPTY_PATH)
+                      : host_syscall(SYS_execve, reinterpret_cast<u64>(file), arguments, environment);
   cancel_exec_signals(thread);
   return error;
 }
@@ -98,7 +100,7 @@ i64 exec_native(Thread& thread, ExecRequest& request) {
   request.host_arguments = request.program->arguments();
   request.argument_pointers = pointers_to(request.host_arguments);
   if (request.program->host_path().empty() && request.program_fd >= 0) return host_exec(thread, request.program_fd, "", request);
-  return host_exec(thread, AT_FDCWD, request.program->host_path().c_str(), request);
+  return host_exec(thread, -1, request.program->host_path().c_str(), request);
 }
 
 i64 exec_foreign(Thread& thread, ExecRequest& request) {
@@ -115,12 +117,12 @@ i64 exec_foreign(Thread& thread, ExecRequest& request) {
   handover = {};
   request.argument_pointers = pointers_to(request.host_arguments);
   i64 error = own_executable_fd >= 0 ? host_exec(thread, own_executable_fd, "", request) : -ENOENT;
-  if (error == -ENOENT) error = host_exec(thread, AT_FDCWD, "/proc/self/exe", request);
+  if (error == -ENOENT) error = host_exec(thread, -1, "/proc/self/exe", request);
   if (error != -ENOENT) return error;
   // Neither ferry nor /proc can be seen: what is left is the host's binfmt registration, if it has one.
   log(Log::warning, "execve %s: no /proc here to find ferry by; trying the host's binfmt_misc", request.path.c_str());
   request.argument_pointers = pointers_to(request.arguments);
-  return host_exec(thread, AT_FDCWD, request.program->host_path().c_str(), request);
+  return host_exec(thread, -1, request.program->host_path().c_str(), request);
 }
 
 Result<void> prepare(ExecRequest& request, const std::string& host_path) {
@@ -140,8 +142,23 @@ Result<void> prepare(ExecRequest& request, const std::string& host_path) {
   return {};
 }
 
+// Paths that mean something else, or nothing, once this process image is gone: /proc/self/exe would be ferry's own file, and a
+// descriptor may be close-on-exec.
+void name_own_program(ExecRequest& request) {
+  if (const char* target = proc_link_target(request.path.c_str())) request.path = target;
+}
+bool names_descriptor(const std::string& path) {
+  return path.starts_with("/proc/self/fd/") || path.starts_with("/dev/fd/");
+}
+Result<void> open_descriptor_path(ExecRequest& request, const std::string& host_path) {
+  request.program_fd = open(host_path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (request.program_fd < 0) return fail(errno);
+  return {};
+}
+
 // All that execve does once it is known what to run. Returns only with an error.
 Result<i64> execute(Thread& thread, ExecRequest& request, const std::string& host_path) {
+  if (request.program_fd < 0 && names_descriptor(request.path)) TRY_VOID(open_descriptor_path(request, host_path));
   TRY_VOID(prepare(request, host_path));
   TRY_VOID(block_signals(thread));
   request.environment_pointers = pointers_to(request.environment);
@@ -157,6 +174,7 @@ Result<ExecRequest*> begin_request(Thread& thread, GuestAddr path, GuestAddr arg
   request->path = TRY(read_guest_string(path));
   request->arguments = TRY(read_strings(arguments));
   request->environment = TRY(read_strings(environment));
+  name_own_program(*request);
   if (request->arguments.empty()) request->arguments.emplace_back();  // as Linux does since 5.18
   return thread.exec_request = request.release();
 }

@@ -114,6 +114,7 @@ struct MemorySharer {
 int memory_sharer_body(void* argument) {
   const MemorySharer& sharer = *static_cast<MemorySharer*>(argument);
   Thread& thread = sharer.thread;
+  block_all_signals();  // all but the five
   thread.tid = static_cast<i32>(raw_syscall(SYS_gettid));
   thread.signals.deferred = 0;
   begin_child(thread, sharer.request);
@@ -125,7 +126,8 @@ int memory_sharer_body(void* argument) {
   __builtin_unreachable();
 }
 
-// Holds the calling host thread until the child execs or exits. Called with every signal blocked.
+// Holds the calling host thread until the child execs or exits. Called with every signal blocked; returns with the five blocked
+// too, so that what comes for the parent meanwhile does not find the child's state in its Thread.
 i64 host_vfork(MemorySharer& sharer) {
   void* stack = mmap(nullptr, host_stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (stack == MAP_FAILED) return -ENOMEM;
@@ -133,6 +135,8 @@ i64 host_vfork(MemorySharer& sharer) {
   constexpr u64 passed_on = CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PARENT | CLONE_PIDFD | CLONE_IO | CLONE_SYSVSEM |
                             CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP;
   u64 flags = (request.flags & passed_on) | CLONE_VM | CLONE_VFORK | request.exit_signal;
+  u64 every = ~u64{0};
+  raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<u64>(&every), 0, sizeof every);
   int pid = clone(memory_sharer_body, static_cast<u8*>(stack) + host_stack_size, static_cast<int>(flags), &sharer,
                   reinterpret_cast<void*>(request.pidfd), nullptr, nullptr);
   i64 result = pid < 0 ? -errno : pid;
@@ -192,6 +196,7 @@ void* donor_body(void* argument) {
   copy_guest_state(thread->cpu, start.parent.cpu);
   MemorySharer sharer{*thread, request, result};
   i64 pid = host_vfork(sharer);
+  block_all_signals();
   if (pid < 0) futex_set(*result, static_cast<i32>(pid));
   free_exec_request(*thread);
   detach_thread(*thread);
