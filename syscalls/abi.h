@@ -20,6 +20,7 @@ using Stat = guest_abi::Stat;
 using EpollEvent = guest_abi::EpollEvent;
 using SemaphoreSet = guest_abi::SemaphoreSet;
 
+// clang-format off: one structure a line, as in a table
 // Layouts both architectures share: include/uapi/asm-generic and include/uapi/linux.
 struct Integer32 { i32 value; };
 struct Integer64 { i64 value; };
@@ -84,7 +85,10 @@ struct CloneArguments {
   u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
 };
 
-static_assert(sizeof(Siginfo) == 128 && sizeof(Sigevent) == 64 && sizeof(SignalStack) == 24 && sizeof(SignalAction) == 32);
+// clang-format on
+
+static_assert(sizeof(Siginfo) == 128 && sizeof(Sigevent) == 64 && sizeof(SignalStack) == 24 &&
+              sizeof(SignalAction) == 32);
 static_assert(sizeof(Rusage) == 144 && sizeof(Sysinfo) == 112 && sizeof(Statfs) == 120 && sizeof(Statx) == 256);
 static_assert(sizeof(MessageHeader) == 56 && sizeof(Flock) == 32 && sizeof(Termios) == 36 && sizeof(Winsize) == 8);
 static_assert(sizeof(CloneArguments) == 88 && sizeof(OpenHow) == 24 && sizeof(MqAttr) == 64 && sizeof(Utsname) == 390);
@@ -95,18 +99,28 @@ static_assert(offsetof(Statfs, id) == 56 && offsetof(MessageHeader, control) == 
 
 // What the host's kernel reads and writes in place of T. The same type: the guest's memory goes to the kernel as it is.
 template <class T>
-struct HostLayoutOf { using type = T; };
+struct HostLayoutOf {
+  using type = T;
+};
 template <>
-struct HostLayoutOf<Stat> { using type = host_abi::Stat; };
+struct HostLayoutOf<Stat> {
+  using type = host_abi::Stat;
+};
 template <>
-struct HostLayoutOf<EpollEvent> { using type = host_abi::EpollEvent; };
+struct HostLayoutOf<EpollEvent> {
+  using type = host_abi::EpollEvent;
+};
 template <>
-struct HostLayoutOf<SemaphoreSet> { using type = host_abi::SemaphoreSet; };
+struct HostLayoutOf<SemaphoreSet> {
+  using type = host_abi::SemaphoreSet;
+};
 template <class T>
 using HostLayout = typename HostLayoutOf<T>::type;
 
 template <class T>
-void convert(const T& from, T& to) { to = from; }
+void convert(const T& from, T& to) {
+  to = from;
+}
 
 // Field by field between a guest structure and its host counterpart, either way.
 template <class From, class To>
@@ -135,7 +149,11 @@ void convert_semaphore_set(const From& from, To& to) {
   to.permission = from.permission;
   to.operation_time = from.operation_time, to.change_time = from.change_time, to.semaphores = from.semaphores;
 }
-inline void convert(const x86_64_abi::SemaphoreSet& from, aarch64_abi::SemaphoreSet& to) { convert_semaphore_set(from, to); }
-inline void convert(const aarch64_abi::SemaphoreSet& from, x86_64_abi::SemaphoreSet& to) { convert_semaphore_set(from, to); }
+inline void convert(const x86_64_abi::SemaphoreSet& from, aarch64_abi::SemaphoreSet& to) {
+  convert_semaphore_set(from, to);
+}
+inline void convert(const aarch64_abi::SemaphoreSet& from, x86_64_abi::SemaphoreSet& to) {
+  convert_semaphore_set(from, to);
+}
 
 }  // namespace ferry::syscalls

@@ -70,7 +70,9 @@ void Id::print(Text& text, const Call&) const { text.decimal(value == ~0u ? -1 :
 void Fd::print(Text& text, const Call&) const { text.decimal(value); }
 void FdOrNew::print(Text& text, const Call&) const { text.decimal(value); }
 void DirFd::print(Text& text, const Call&) const { value == AT_FDCWD ? text.add("AT_FDCWD") : text.decimal(value); }
-void IpcKey::print(Text& text, const Call&) const { value == IPC_PRIVATE ? text.add("IPC_PRIVATE") : text.hex(static_cast<u32>(value)); }
+void IpcKey::print(Text& text, const Call&) const {
+  value == IPC_PRIVATE ? text.add("IPC_PRIVATE") : text.hex(static_cast<u32>(value));
+}
 void String::print(Text& text, const Call&) const { print_string(text, value, 255); }
 
 void Signal::print(Text& text, const Call&) const {
@@ -98,10 +100,18 @@ namespace {
 enum class FutexForm { wake, wait, wait_bits, second };
 FutexForm futex_form(const Call& call) {
   switch (call.arguments[1] & FUTEX_CMD_MASK) {
-    case FUTEX_WAKE: case FUTEX_UNLOCK_PI: case FUTEX_TRYLOCK_PI: return FutexForm::wake;
-    case FUTEX_WAIT: case FUTEX_LOCK_PI: return FutexForm::wait;
-    case FUTEX_WAIT_BITSET: case FUTEX_WAKE_BITSET: return FutexForm::wait_bits;
-    default: return FutexForm::second;
+    case FUTEX_WAKE:
+    case FUTEX_UNLOCK_PI:
+    case FUTEX_TRYLOCK_PI:
+      return FutexForm::wake;
+    case FUTEX_WAIT:
+    case FUTEX_LOCK_PI:
+      return FutexForm::wait;
+    case FUTEX_WAIT_BITSET:
+    case FUTEX_WAKE_BITSET:
+      return FutexForm::wait_bits;
+    default:
+      return FutexForm::second;
   }
 }
 }  // namespace
@@ -120,17 +130,39 @@ void FutexValue::print(Text& text, const Call&) const {
 
 bool FcntlArgument::present(const Call& call) const {
   switch (static_cast<int>(call.arguments[1])) {
-    case F_GETFD: case F_GETFL: case F_GETOWN: case F_GETSIG: case F_GETLEASE: case F_GETPIPE_SZ: case F_GET_SEALS: return false;
-    default: return true;
+    case F_GETFD:
+    case F_GETFL:
+    case F_GETOWN:
+    case F_GETSIG:
+    case F_GETLEASE:
+    case F_GETPIPE_SZ:
+    case F_GET_SEALS:
+      return false;
+    default:
+      return true;
   }
 }
 void FcntlArgument::print(Text& text, const Call& call) const {
   switch (static_cast<int>(call.arguments[1])) {
-    case F_SETFD: return value == FD_CLOEXEC ? text.add("FD_CLOEXEC") : text.hex(value);
-    case F_SETFL: return print_flags(text, static_cast<u32>(value), open_flags);
-    case 5: case 6: case 7: case F_OFD_GETLK: case F_OFD_SETLK: case F_OFD_SETLKW: break;
-    case F_DUPFD: case F_DUPFD_CLOEXEC: case F_SETOWN: case F_SETPIPE_SZ: case F_SETSIG: return text.decimal(static_cast<i32>(value));
-    default: return text.hex(value);
+    case F_SETFD:
+      return value == FD_CLOEXEC ? text.add("FD_CLOEXEC") : text.hex(value);
+    case F_SETFL:
+      return print_flags(text, static_cast<u32>(value), open_flags);
+    case 5:
+    case 6:
+    case 7:
+    case F_OFD_GETLK:
+    case F_OFD_SETLK:
+    case F_OFD_SETLKW:
+      break;
+    case F_DUPFD:
+    case F_DUPFD_CLOEXEC:
+    case F_SETOWN:
+    case F_SETPIPE_SZ:
+    case F_SETSIG:
+      return text.decimal(static_cast<i32>(value));
+    default:
+      return text.hex(value);
   }
   Result<Flock> lock = read(GuestPtr<Flock>{GuestAddr{value}});
   if (!lock) return print_pointer(text, value);
@@ -232,7 +264,9 @@ void print_iovec(Text& text, GuestAddr from, u64 count, u64 limit) {
 }
 
 template <int count>
-void PollArray<count>::print(Text& text, const Call& call) const { print_array(text, value, call.arguments[count]); }
+void PollArray<count>::print(Text& text, const Call& call) const {
+  print_array(text, value, call.arguments[count]);
+}
 template struct PollArray<1>;
 
 void print_sockaddr(Text& text, GuestAddr from, u64 length) {
@@ -258,14 +292,16 @@ void print_sockaddr(Text& text, GuestAddr from, u64 length) {
       break;
     case AF_INET: {
       auto* octets = reinterpret_cast<const u8*>(&address.ip4.sin_addr);
-      text.format(", sin_port=htons(%u), sin_addr=inet_addr(\"%u.%u.%u.%u\")", __builtin_bswap16(address.ip4.sin_port), octets[0],
-                  octets[1], octets[2], octets[3]);
+      text.format(", sin_port=htons(%u), sin_addr=inet_addr(\"%u.%u.%u.%u\")", __builtin_bswap16(address.ip4.sin_port),
+                  octets[0], octets[1], octets[2], octets[3]);
       break;
     }
     case AF_INET6: {
-      text.format(", sin6_port=htons(%u), sin6_flowinfo=htonl(%u), inet_pton(AF_INET6, \"", __builtin_bswap16(address.ip6.sin6_port),
-                  __builtin_bswap32(address.ip6.sin6_flowinfo));
-      for (int i = 0; i < 16; i += 2) text.format("%s%x", i == 0 ? "" : ":", address.ip6.sin6_addr.s6_addr[i] << 8 | address.ip6.sin6_addr.s6_addr[i + 1]);
+      text.format(", sin6_port=htons(%u), sin6_flowinfo=htonl(%u), inet_pton(AF_INET6, \"",
+                  __builtin_bswap16(address.ip6.sin6_port), __builtin_bswap32(address.ip6.sin6_flowinfo));
+      for (int i = 0; i < 16; i += 2)
+        text.format("%s%x", i == 0 ? "" : ":",
+                    address.ip6.sin6_addr.s6_addr[i] << 8 | address.ip6.sin6_addr.s6_addr[i + 1]);
       text.format("\", &sin6_addr), sin6_scope_id=%u", address.ip6.sin6_scope_id);
       break;
     }
@@ -291,11 +327,16 @@ void print_out_sockaddr(Text& text, GuestAddr from, GuestAddr length, const Call
 template <int level>
 void SocketOption<level>::print(Text& text, const Call& call) const {
   switch (call.arguments[level]) {
-    case SOL_SOCKET: return print_enum(text, static_cast<u32>(value), socket_options);
-    case IPPROTO_TCP: return print_enum(text, static_cast<u32>(value), tcp_options);
-    case IPPROTO_IP: return print_enum(text, static_cast<u32>(value), ip_options);
-    case IPPROTO_IPV6: return print_enum(text, static_cast<u32>(value), ipv6_options);
-    default: text.hex(static_cast<u32>(value));
+    case SOL_SOCKET:
+      return print_enum(text, static_cast<u32>(value), socket_options);
+    case IPPROTO_TCP:
+      return print_enum(text, static_cast<u32>(value), tcp_options);
+    case IPPROTO_IP:
+      return print_enum(text, static_cast<u32>(value), ip_options);
+    case IPPROTO_IPV6:
+      return print_enum(text, static_cast<u32>(value), ipv6_options);
+    default:
+      text.hex(static_cast<u32>(value));
   }
 }
 template struct SocketOption<1>;

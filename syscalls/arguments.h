@@ -26,10 +26,10 @@ struct Scalar {
   static constexpr When when = When::before;
 };
 
-#define FERRY_SCALAR(Kind, type)                     \
-  struct Kind : Scalar<type> {                       \
-    using Scalar::Scalar;                            \
-    void print(Text& text, const Call& call) const;  \
+#define FERRY_SCALAR(Kind, type)                    \
+  struct Kind : Scalar<type> {                      \
+    using Scalar::Scalar;                           \
+    void print(Text& text, const Call& call) const; \
   }
 FERRY_SCALAR(Int, i32);
 FERRY_SCALAR(Uint, u32);
@@ -39,30 +39,30 @@ FERRY_SCALAR(Offset, i64);
 FERRY_SCALAR(Hex, u64);
 FERRY_SCALAR(Hex32, u32);
 FERRY_SCALAR(HexOffset, u64);
-FERRY_SCALAR(Addr, GuestAddr);       // an address the kind says nothing more of
-FERRY_SCALAR(Mode, u32);             // permission bits, octal
-FERRY_SCALAR(Device, u64);           // makedev(0x8, 0x1)
-FERRY_SCALAR(Id, u32);               // a user or group; -1 leaves it
+FERRY_SCALAR(Addr, GuestAddr);  // an address the kind says nothing more of
+FERRY_SCALAR(Mode, u32);        // permission bits, octal
+FERRY_SCALAR(Device, u64);      // makedev(0x8, 0x1)
+FERRY_SCALAR(Id, u32);          // a user or group; -1 leaves it
 FERRY_SCALAR(Signal, i32);
-FERRY_SCALAR(Fd, i32);               // EBADF when it is one of ferry's own
-FERRY_SCALAR(FdOrNew, i32);          // -1 where there is none
-FERRY_SCALAR(DirFd, i32);            // AT_FDCWD; the PathAt after it is relative to it
-FERRY_SCALAR(CloneFlags, u64);       // the exit signal is in the low byte
+FERRY_SCALAR(Fd, i32);          // EBADF when it is one of ferry's own
+FERRY_SCALAR(FdOrNew, i32);     // -1 where there is none
+FERRY_SCALAR(DirFd, i32);       // AT_FDCWD; the PathAt after it is relative to it
+FERRY_SCALAR(CloneFlags, u64);  // the exit signal is in the low byte
 FERRY_SCALAR(FutexOperation, i32);
 FERRY_SCALAR(IpcKey, i32);
 FERRY_SCALAR(IoctlRequest, u32);
-FERRY_SCALAR(String, GuestAddr);     // NUL-terminated, not a path of this machine
+FERRY_SCALAR(String, GuestAddr);       // NUL-terminated, not a path of this machine
 FERRY_SCALAR(StringArray, GuestAddr);  // argv
 FERRY_SCALAR(Environment, GuestAddr);  // envp, printed as its size
-FERRY_SCALAR(InMessage, GuestAddr);  // a MessageHeader
+FERRY_SCALAR(InMessage, GuestAddr);    // a MessageHeader
 #undef FERRY_SCALAR
 
 // An argument that some operations do not have: strace leaves it out when present() is false.
-#define FERRY_OPTIONAL(Kind)                         \
-  struct Kind : Scalar<u64> {                        \
-    using Scalar::Scalar;                            \
-    bool present(const Call& call) const;            \
-    void print(Text& text, const Call& call) const;  \
+#define FERRY_OPTIONAL(Kind)                        \
+  struct Kind : Scalar<u64> {                       \
+    using Scalar::Scalar;                           \
+    bool present(const Call& call) const;           \
+    void print(Text& text, const Call& call) const; \
   }
 FERRY_OPTIONAL(FcntlArgument);
 FERRY_OPTIONAL(FutexTimeout);  // a timespec or a count, by the operation
@@ -101,8 +101,10 @@ struct CreateMode : Scalar<u32> {
 // How the last component of a path is treated when it is a symbolic link.
 struct follow {};
 struct keep {};
-template <int index> struct keep_if_flag {};    // AT_SYMLINK_NOFOLLOW in that argument
-template <int index> struct follow_if_flag {};  // AT_SYMLINK_FOLLOW in that argument
+template <int index>
+struct keep_if_flag {};  // AT_SYMLINK_NOFOLLOW in that argument
+template <int index>
+struct follow_if_flag {};  // AT_SYMLINK_FOLLOW in that argument
 
 void print_path(Text& text, GuestAddr path);
 
@@ -299,7 +301,9 @@ template <int length>
 struct OutSockaddr : Scalar<GuestAddr> {
   using Scalar::Scalar;
   static constexpr When when = When::after;
-  void print(Text& text, const Call& call) const { print_out_sockaddr(text, value, GuestAddr{call.arguments[length]}, call); }
+  void print(Text& text, const Call& call) const {
+    print_out_sockaddr(text, value, GuestAddr{call.arguments[length]}, call);
+  }
 };
 template <int level>
 struct SocketOption : Scalar<i32> {

@@ -22,8 +22,7 @@ void protect_descriptor(int fd) {
     int free_slot = 0;
     if (!slots[i].compare_exchange_strong(free_slot, fd + 1)) continue;
     int seen = used.load();
-    while (seen < i + 1 && !used.compare_exchange_weak(seen, i + 1)) {
-    }
+    while (seen < i + 1 && !used.compare_exchange_weak(seen, i + 1)) {}
     return;
   }
   check(!"more than 16 descriptors of ferry's own");
@@ -48,7 +47,8 @@ unsigned long next_protected_descriptor(unsigned long begin, unsigned long end) 
   unsigned long lowest = end;
   for (const std::atomic<int>& slot : slots) {
     int fd = slot.load() - 1;
-    if (fd >= 0 && static_cast<unsigned long>(fd) >= begin && static_cast<unsigned long>(fd) < lowest) lowest = static_cast<unsigned long>(fd);
+    if (fd >= 0 && static_cast<unsigned long>(fd) >= begin && static_cast<unsigned long>(fd) < lowest)
+      lowest = static_cast<unsigned long>(fd);
   }
   return lowest;
 }

@@ -15,7 +15,8 @@ namespace ferry::syscalls {
 namespace {
 
 template <class... K, int... index, class Handler>
-i64 emulate_indexed(Thread& thread, const Call& call, KindList<K...>, std::integer_sequence<int, index...>, Handler handler) {
+i64 emulate_indexed(Thread& thread, const Call& call, KindList<K...>, std::integer_sequence<int, index...>,
+                    Handler handler) {
   return to_raw(handler(thread, K(call.arguments[index])...));
 }
 template <class... K, class Handler>
@@ -33,7 +34,8 @@ bool first_time(u32 number) {
 
 [[gnu::cold]] i64 refuse(u32 number, const char* name, int error, const char* why) {
   if (error == ENOSYS && first_time(number)) {
-    log(Log::warning, "system call %s (%u) is not supported: %s; it fails with %s", name, number, why, errno_name(error));
+    log(Log::warning, "system call %s (%u) is not supported: %s; it fails with %s", name, number, why,
+        errno_name(error));
   }
   return -error;
 }
@@ -48,18 +50,22 @@ bool first_time(u32 number) {
 i64 serve(Thread& thread, u64 number, const Call& call) {
   switch (number) {
 #define FORWARD(name, x86_64, aarch64, ...) \
-  case number::name: return forward<host_number::name __VA_OPT__(,) __VA_ARGS__>(call);
+  case number::name:                        \
+    return forward<host_number::name __VA_OPT__(, ) __VA_ARGS__>(call);
 #define EMULATE(name, x86_64, aarch64, ...) \
-  case number::name: return emulate(thread, call, KindList<__VA_ARGS__>{}, [](Thread& t, auto... a) { return sys_##name(t, a...); });
+  case number::name:                        \
+    return emulate(thread, call, KindList<__VA_ARGS__>{}, [](Thread& t, auto... a) { return sys_##name(t, a...); });
 #define PARTIAL(name, x86_64, aarch64, limit, ...) EMULATE(name, x86_64, aarch64, __VA_ARGS__)
 #define REFUSE(name, x86_64, aarch64, error, why, ...) \
-  case number::name: return refuse(number::name, #name, error, why);
+  case number::name:                                   \
+    return refuse(number::name, #name, error, why);
 #include "syscalls/syscalls.def"
 #undef FORWARD
 #undef EMULATE
 #undef PARTIAL
 #undef REFUSE
-    default: return unknown(number);
+    default:
+      return unknown(number);
   }
 }
 

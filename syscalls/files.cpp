@@ -27,7 +27,8 @@ Result<i64> open_path(int directory, const PathBuffer& path, u64 flags, u32 mode
   PathBuffer buffer;
   bool follows_last = (flags & guest_abi::open_nofollow) == 0 && (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
   const char* host = TRY(host_path(path.text, follows_last, buffer));
-  return from_raw(host_syscall(host_number::openat, static_cast<u64>(directory), reinterpret_cast<u64>(host), open_flags_to_host(flags), mode));
+  return from_raw(host_syscall(host_number::openat, static_cast<u64>(directory), reinterpret_cast<u64>(host),
+                               open_flags_to_host(flags), mode));
 }
 
 }  // namespace
@@ -70,7 +71,8 @@ Result<i64> sys_readlinkat(Thread&, DirFd directory, PathAt<keep> path, OutBuffe
   const char* host = TRY(host_path(text.text, false, buffer));
   bool in_proc = strncmp(text.text, "/proc/", 6) == 0;  // such a link names a file by its path on the host
   if (!in_proc) {
-    return from_raw(host_syscall(host_number::readlinkat, static_cast<u64>(directory.value), reinterpret_cast<u64>(host), raw(target.value), size.value));
+    return from_raw(host_syscall(host_number::readlinkat, static_cast<u64>(directory.value),
+                                 reinterpret_cast<u64>(host), raw(target.value), size.value));
   }
   ssize_t length = readlinkat(directory.value, host, text.text, sizeof text.text);
   if (length < 0) return fail(errno);
@@ -118,7 +120,8 @@ Result<i64> sys_unshare(Thread&, Flags<clone_flags> flags) {
 Result<i64> sys_fcntl(Thread&, Fd fd, Enum<fcntl_commands> command, FcntlArgument argument) {
   if (is_protected_descriptor(fd.value)) return fail(EBADF);
   u64 value = command.value == F_SETFL ? open_flags_to_host(argument.value) : argument.value;
-  i64 result = TRY(from_raw(host_syscall(host_number::fcntl, static_cast<u64>(fd.value), static_cast<u64>(command.value), value)));
+  i64 result = TRY(
+      from_raw(host_syscall(host_number::fcntl, static_cast<u64>(fd.value), static_cast<u64>(command.value), value)));
   return command.value == F_GETFL ? static_cast<i64>(open_flags_to_guest(static_cast<u64>(result))) : result;
 }
 
@@ -165,10 +168,12 @@ Result<i64> sys_connect(Thread&, Fd fd, InSockaddr<2> address, Int length) {
   return from_raw(host_syscall(host_number::connect, static_cast<u64>(fd.value), host.at, host.size));
 }
 
-Result<i64> sys_sendto(Thread&, Fd fd, InBuffer<2> data, Size size, Flags<message_flags> flags, InSockaddr<5> address, Int length) {
+Result<i64> sys_sendto(Thread&, Fd fd, InBuffer<2> data, Size size, Flags<message_flags> flags, InSockaddr<5> address,
+                       Int length) {
   if (is_protected_descriptor(fd.value)) return fail(EBADF);
   HostAddress host(address.value, static_cast<u32>(length.value));
-  return from_raw(host_syscall(host_number::sendto, static_cast<u64>(fd.value), raw(data.value), size.value, flags.value, host.at, host.size));
+  return from_raw(host_syscall(host_number::sendto, static_cast<u64>(fd.value), raw(data.value), size.value,
+                               flags.value, host.at, host.size));
 }
 
 }  // namespace ferry::syscalls

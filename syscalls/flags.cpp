@@ -42,10 +42,11 @@ namespace ferry::syscalls {
 #define N(name) {static_cast<u64>(name), 0, #name}
 #define N32(name) {static_cast<u32>(name), 0, #name}
 #define FIELD(name, mask) {static_cast<u64>(name), static_cast<u64>(mask), #name}
-#define TABLE(table, unknown, ...)                            \
-  static constexpr FlagName table##_names[] = {__VA_ARGS__};  \
+#define TABLE(table, unknown, ...)                           \
+  static constexpr FlagName table##_names[] = {__VA_ARGS__}; \
   constinit const FlagTable table{table##_names, sizeof table##_names / sizeof(FlagName), unknown};
 
+// clang-format off: tables
 // The guest's open flags, in strace's order (fcntl.h of asm-generic with AArch64's four changes).
 TABLE(open_flags, "O_???",
       FIELD(O_RDONLY, O_ACCMODE), FIELD(O_WRONLY, O_ACCMODE), FIELD(O_RDWR, O_ACCMODE), N(O_CREAT), N(O_EXCL), N(O_NOCTTY), N(O_TRUNC),
@@ -180,6 +181,8 @@ TABLE(lock_types, "F_???", N(F_RDLCK), N(F_WRLCK), N(F_UNLCK))
 TABLE(netlink_families, "NETLINK_???", N(NETLINK_ROUTE), N(NETLINK_AUDIT), N(NETLINK_KOBJECT_UEVENT), N(NETLINK_GENERIC), N(NETLINK_NETFILTER),
       N(NETLINK_SOCK_DIAG))
 
+// clang-format on
+
 void print_flags(Text& text, u64 value, const FlagTable& table) {
   u64 rest = value;
   bool first = true;
@@ -222,10 +225,11 @@ const char* errno_name(int error) { return strerrorname_np(error); }
 const char* errno_text(int error) { return strerrordesc_np(error); }
 
 const char* signal_name(int signal) {
-  static constexpr char names[][12] = {"0", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1",
-                                       "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP",
-                                       "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH",
-                                       "SIGIO", "SIGPWR", "SIGSYS", "SIGRTMIN"};
+  static constexpr char names[][12] = {"0",        "SIGHUP",  "SIGINT",    "SIGQUIT", "SIGILL",  "SIGTRAP",   "SIGABRT",
+                                       "SIGBUS",   "SIGFPE",  "SIGKILL",   "SIGUSR1", "SIGSEGV", "SIGUSR2",   "SIGPIPE",
+                                       "SIGALRM",  "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP",   "SIGTSTP",
+                                       "SIGTTIN",  "SIGTTOU", "SIGURG",    "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF",
+                                       "SIGWINCH", "SIGIO",   "SIGPWR",    "SIGSYS",  "SIGRTMIN"};
   return signal >= 1 && signal <= 32 ? names[signal] : nullptr;
 }
 

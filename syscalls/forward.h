@@ -48,15 +48,21 @@ struct HostArgument<Flags<descriptor_flags>, index> : HostArgument<Flags<open_fl
 constexpr bool follows(const Call&, follow) { return true; }
 constexpr bool follows(const Call&, keep) { return false; }
 template <int flags>
-constexpr bool follows(const Call& call, keep_if_flag<flags>) { return (call.arguments[flags] & AT_SYMLINK_NOFOLLOW) == 0; }
+constexpr bool follows(const Call& call, keep_if_flag<flags>) {
+  return (call.arguments[flags] & AT_SYMLINK_NOFOLLOW) == 0;
+}
 template <int flags>
-constexpr bool follows(const Call& call, follow_if_flag<flags>) { return (call.arguments[flags] & AT_SYMLINK_FOLLOW) != 0; }
+constexpr bool follows(const Call& call, follow_if_flag<flags>) {
+  return (call.arguments[flags] & AT_SYMLINK_FOLLOW) != 0;
+}
 
 template <class Last, int index>
 struct HostArgument<Path<Last>, index> {
   static constexpr bool raw = false;
   PathBuffer buffer;
-  Result<u64> before(const Call& call) { return host_path(GuestAddr{call.arguments[index]}, follows(call, Last{}), buffer); }
+  Result<u64> before(const Call& call) {
+    return host_path(GuestAddr{call.arguments[index]}, follows(call, Last{}), buffer);
+  }
   Result<void> after() { return {}; }
 };
 template <class Last, int index>

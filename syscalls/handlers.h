@@ -12,8 +12,8 @@ struct Thread;
 
 #define FORWARD(...)
 #define REFUSE(...)
-#define EMULATE(name, x86_64, aarch64, ...) Result<i64> sys_##name(Thread& __VA_OPT__(,) __VA_ARGS__);
-#define PARTIAL(name, x86_64, aarch64, limit, ...) Result<i64> sys_##name(Thread& __VA_OPT__(,) __VA_ARGS__);
+#define EMULATE(name, x86_64, aarch64, ...) Result<i64> sys_##name(Thread& __VA_OPT__(, ) __VA_ARGS__);
+#define PARTIAL(name, x86_64, aarch64, limit, ...) Result<i64> sys_##name(Thread& __VA_OPT__(, ) __VA_ARGS__);
 #include "syscalls/syscalls.def"
 #undef FORWARD
 #undef REFUSE

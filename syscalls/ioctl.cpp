@@ -1,5 +1,6 @@
 // ioctl: the requests of ioctls.def. Their numbers and structures are asm-generic's on both architectures, so none is converted;
 // the table says which are known to be so, and how --strace shows them.
+#include <asm/ioctls.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/hdreg.h>
@@ -12,7 +13,6 @@
 #include <linux/rtc.h>
 #include <linux/sockios.h>
 #include <linux/vt.h>
-#include <asm/ioctls.h>
 
 // <asm/termbits.h> has the structures TCGETS2 and its like are sized by, but clashes with libc's <termios.h>: not included together.
 #include <asm/termbits.h>
@@ -89,7 +89,8 @@ bool first_time(u32 request) {
 }
 
 void print_termios(Text& text, const Termios& t) {
-  static constexpr char speeds[][8] = {"B0", "B50", "B75", "B110", "B134", "B150", "B200", "B300", "B600", "B1200", "B1800", "B2400", "B4800", "B9600", "B19200", "B38400"};
+  static constexpr char speeds[][8] = {"B0",   "B50",   "B75",   "B110",  "B134",  "B150",  "B200",   "B300",
+                                       "B600", "B1200", "B1800", "B2400", "B4800", "B9600", "B19200", "B38400"};
   u32 speed = t.control & CBAUD;
   text.add("{");
   speed < 16 ? text.add(speeds[speed]) : text.format("B%#x", speed);
@@ -103,17 +104,21 @@ void print_termios(Text& text, const Termios& t) {
 
 void print_shape(Text& text, Shape shape, GuestAddr address) {
   switch (shape) {
-    case Shape::integer32: return print_pointed(text, GuestPtr<Integer32>{address});
-    case Shape::integer64: return print_pointed(text, GuestPtr<Integer64>{address});
+    case Shape::integer32:
+      return print_pointed(text, GuestPtr<Integer32>{address});
+    case Shape::integer64:
+      return print_pointed(text, GuestPtr<Integer64>{address});
     case Shape::winsize:
       if (Result<Winsize> size = read(GuestPtr<Winsize>{address})) {
-        return text.format("{ws_row=%u, ws_col=%u, ws_xpixel=%u, ws_ypixel=%u}", size->rows, size->columns, size->x_pixels, size->y_pixels);
+        return text.format("{ws_row=%u, ws_col=%u, ws_xpixel=%u, ws_ypixel=%u}", size->rows, size->columns,
+                           size->x_pixels, size->y_pixels);
       }
       break;
     case Shape::termios:
       if (Result<Termios> termios = read(GuestPtr<Termios>{address})) return print_termios(text, *termios);
       break;
-    case Shape::opaque: break;
+    case Shape::opaque:
+      break;
   }
   print_pointer(text, raw(address));
 }
@@ -123,7 +128,8 @@ void print_shape(Text& text, Shape shape, GuestAddr address) {
 void IoctlRequest::print(Text& text, const Call&) const {
   if (const IoctlRow* row = find_row(value)) return text.add(row->name);
   static constexpr char directions[][22] = {"_IOC_NONE", "_IOC_WRITE", "_IOC_READ", "_IOC_READ|_IOC_WRITE"};
-  text.format("_IOC(%s, %#x, %#x, %#x)", directions[_IOC_DIR(value)], _IOC_TYPE(value), _IOC_NR(value), _IOC_SIZE(value));
+  text.format("_IOC(%s, %#x, %#x, %#x)", directions[_IOC_DIR(value)], _IOC_TYPE(value), _IOC_NR(value),
+              _IOC_SIZE(value));
 }
 
 bool IoctlArgument::present(const Call& call) const {

@@ -52,8 +52,8 @@ int host_protection(u64 guest) {
 }
 
 Result<u64> host_mmap(u64 address, u64 size, int protection, int flags, int fd = -1, u64 offset = 0) {
-  return static_cast<u64>(TRY(from_raw(raw_syscall(SYS_mmap, address, size, static_cast<u64>(protection), static_cast<u64>(flags),
-                                                   static_cast<u64>(fd), offset))));
+  return static_cast<u64>(TRY(from_raw(raw_syscall(SYS_mmap, address, size, static_cast<u64>(protection),
+                                                   static_cast<u64>(flags), static_cast<u64>(fd), offset))));
 }
 void host_munmap(u64 address, u64 size) { raw_syscall(SYS_munmap, address, size); }
 
@@ -115,6 +115,12 @@ void set_initial_break(GuestAddr address) {
   space().break_begin = space().break_end = raw(address);
 }
 
+void heap_range(GuestAddr& begin, GuestAddr& end) {
+  std::lock_guard lock(space().mutex);
+  begin = GuestAddr{page_up(space().break_begin)};
+  end = GuestAddr{page_up(space().break_end)};
+}
+
 bool is_guest_range(GuestAddr begin, GuestAddr end) {
   std::lock_guard lock(space().mutex);
   return space().ranges.owns(raw(begin), raw(end));
@@ -122,13 +128,15 @@ bool is_guest_range(GuestAddr begin, GuestAddr end) {
 
 void for_each_guest_range(void (*visit)(void*, GuestAddr, GuestAddr, int), void* context) {
   std::lock_guard lock(space().mutex);
-  for (const Range& range : space().ranges) visit(context, GuestAddr{range.begin}, GuestAddr{range.end}, range.protection);
+  for (const Range& range : space().ranges)
+    visit(context, GuestAddr{range.begin}, GuestAddr{range.end}, range.protection);
 }
 
 void lock_memory_for_fork() { space().mutex.lock(); }
 void unlock_memory_after_fork() { space().mutex.unlock(); }
 
-Result<i64> sys_mmap(Thread&, Addr address, Size size, Flags<protections> protection, Flags<mmap_flags> flags, FdOrNew fd, HexOffset offset) {
+Result<i64> sys_mmap(Thread&, Addr address, Size size, Flags<protections> protection, Flags<mmap_flags> flags,
+                     FdOrNew fd, HexOffset offset) {
   if (size.value == 0 || offset.value % page_size != 0) return fail(EINVAL);
   if (size.value > address_limit) return fail(ENOMEM);
   if ((flags.value & MAP_ANONYMOUS) == 0 && is_protected_descriptor(fd.value)) return fail(EBADF);
@@ -146,7 +154,8 @@ Result<i64> sys_mmap(Thread&, Addr address, Size size, Flags<protections> protec
   std::lock_guard lock(space().mutex);
   Claim claim;
   if (replaces) TRY_VOID(claim.take(space().ranges, begin, begin + length));
-  Result<u64> mapped = host_mmap(begin, size.value, host_protection(protection.value), host_flags, fd.value, offset.value);
+  Result<u64> mapped =
+      host_mmap(begin, size.value, host_protection(protection.value), host_flags, fd.value, offset.value);
   if (!mapped) {
     claim.release();
     return std::unexpected(mapped.error());
@@ -164,7 +173,8 @@ Result<i64> sys_munmap(Thread&, Addr address, Size size) {
   Range range = TRY(page_range(address.value, size.value));
   std::lock_guard lock(space().mutex);
   // Only what is the guest's goes; the rest of the range is a hole as far as the guest can know.
-  for (const Range& piece : space().ranges.within(range.begin, range.end)) host_munmap(piece.begin, piece.end - piece.begin);
+  for (const Range& piece : space().ranges.within(range.begin, range.end))
+    host_munmap(piece.begin, piece.end - piece.begin);
   space().ranges.remove(range.begin, range.end);
   invalidate(range.begin, range.end);
   return 0;
@@ -190,15 +200,19 @@ Result<i64> sys_pkey_mprotect(Thread& thread, Addr address, Size size, Flags<pro
   if (key.value != -1) return fail(EINVAL);
   return sys_mprotect(thread, address, size, protection);
 }
-Result<i64> sys_pkey_alloc(Thread&, Hex flags, Hex rights) { return fail(flags.value != 0 || (rights.value & ~u64{3}) != 0 ? EINVAL : ENOSPC); }
+Result<i64> sys_pkey_alloc(Thread&, Hex flags, Hex rights) {
+  return fail(flags.value != 0 || (rights.value & ~u64{3}) != 0 ? EINVAL : ENOSPC);
+}
 Result<i64> sys_pkey_free(Thread&, Int) { return fail(EINVAL); }
 
-Result<i64> sys_mremap(Thread&, Addr address, Size old_size, Size new_size, Flags<mremap_flags> flags, Addr new_address) {
+Result<i64> sys_mremap(Thread&, Addr address, Size old_size, Size new_size, Flags<mremap_flags> flags,
+                       Addr new_address) {
   constexpr u64 dont_unmap = 4;
   u64 begin = raw(address.value);
   u64 old_length = page_up(old_size.value), new_length = page_up(new_size.value);
   u64 target = raw(new_address.value);
-  if (begin % page_size != 0 || new_length == 0 || new_length > address_limit || old_length > address_limit) return fail(EINVAL);
+  if (begin % page_size != 0 || new_length == 0 || new_length > address_limit || old_length > address_limit)
+    return fail(EINVAL);
   bool fixed = (flags.value & MREMAP_FIXED) != 0;
   if (fixed && (target % page_size != 0 || target > address_limit - new_length)) return fail(EINVAL);
 
@@ -207,7 +221,8 @@ Result<i64> sys_mremap(Thread&, Addr address, Size old_size, Size new_size, Flag
   if (!ranges.owns(begin, begin + std::max(old_length, page_size))) return fail(EFAULT);
   Claim claim;
   bool overlap = fixed && target < begin + old_length && begin < target + new_length;  // EINVAL, as the kernel will say
-  if (fixed && !overlap && (flags.value & MREMAP_MAYMOVE) != 0) TRY_VOID(claim.take(ranges, target, target + new_length));
+  if (fixed && !overlap && (flags.value & MREMAP_MAYMOVE) != 0)
+    TRY_VOID(claim.take(ranges, target, target + new_length));
   Result<i64> moved = from_raw(raw_syscall(SYS_mremap, begin, old_size.value, new_size.value, flags.value, target));
   if (!moved) {
     claim.release();
@@ -229,7 +244,8 @@ Result<i64> sys_madvise(Thread&, Addr address, Size size, Enum<madvise_advice> a
     std::lock_guard lock(space().mutex);
     if (!space().ranges.owns(range.begin, range.end)) return fail(ENOMEM);
     i64 result = raw_syscall(SYS_madvise, range.begin, range.end - range.begin, static_cast<u64>(advice.value));
-    bool drops = advice.value == MADV_DONTNEED || advice.value == MADV_REMOVE || advice.value == 24 /* MADV_DONTNEED_LOCKED */;
+    bool drops =
+        advice.value == MADV_DONTNEED || advice.value == MADV_REMOVE || advice.value == 24 /* MADV_DONTNEED_LOCKED */;
     if (drops) invalidate(range.begin, range.end);
     return from_raw(result);
   }
@@ -237,7 +253,9 @@ Result<i64> sys_madvise(Thread&, Addr address, Size size, Enum<madvise_advice> a
 }
 
 Result<i64> sys_mlockall(Thread&, Flags<mlockall_flags> flags) {
-  return flags.value == 0 || (flags.value & ~u64{MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT}) != 0 ? Result<i64>{fail(EINVAL)} : 0;
+  return flags.value == 0 || (flags.value & ~u64{MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT}) != 0
+             ? Result<i64>{fail(EINVAL)}
+             : 0;
 }
 Result<i64> sys_munlockall(Thread&) { return 0; }
 
@@ -259,7 +277,8 @@ void reserve_heap(AddressSpace& s) {
 // The heap's mapped end becomes `wanted` (page-aligned). False when there is no room.
 bool move_heap_end(AddressSpace& s, u64 mapped, u64 wanted) {
   if (wanted < mapped) {
-    if (!host_mmap(wanted, mapped - wanted, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED)) return false;
+    if (!host_mmap(wanted, mapped - wanted, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED))
+      return false;
     s.ranges.remove(wanted, mapped);
     invalidate(wanted, mapped);
     return true;
@@ -273,7 +292,8 @@ bool move_heap_end(AddressSpace& s, u64 mapped, u64 wanted) {
     }
     s.reserved_end = wanted;
   }
-  if (!host_mmap(mapped, wanted - mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED)) return false;
+  if (!host_mmap(mapped, wanted - mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED))
+    return false;
   s.ranges.assign(mapped, wanted, PROT_READ | PROT_WRITE);
   return true;
 }
@@ -301,7 +321,8 @@ Result<i64> sys_shmat(Thread&, Int id, Addr address, Flags<shmat_flags> flags) {
   std::lock_guard lock(space().mutex);
   Claim claim;
   if (replaces) TRY_VOID(claim.take(space().ranges, page_down(begin), page_down(begin) + length));
-  Result<i64> attached = from_raw(raw_syscall(SYS_shmat, static_cast<u64>(id.value), begin, flags.value & ~u64{SHM_EXEC}));
+  Result<i64> attached =
+      from_raw(raw_syscall(SYS_shmat, static_cast<u64>(id.value), begin, flags.value & ~u64{SHM_EXEC}));
   if (!attached) {
     claim.release();
     return attached;

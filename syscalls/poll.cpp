@@ -55,26 +55,33 @@ Result<i64> sys_epoll_ctl(Thread&, Fd fd, Enum<epoll_operations> operation, Fd t
                               static_cast<u64>(target.value), reinterpret_cast<u64>(&host)));
 }
 
-Result<i64> sys_epoll_pwait(Thread&, Fd fd, OutArray<EpollEvent, result> events, Int maximum, Int timeout, In<Sigset> mask, Size mask_size) {
+Result<i64> sys_epoll_pwait(Thread&, Fd fd, OutArray<EpollEvent, result> events, Int maximum, Int timeout,
+                            In<Sigset> mask, Size mask_size) {
   HostMask host = TRY(host_mask(mask.value, mask_size.value));
   return wait_for_events(fd, events.value, maximum.value, [&](u64 buffer, u64 count) {
-    return host_syscall(host_number::epoll_pwait, static_cast<u64>(fd.value), buffer, count, static_cast<u64>(timeout.value), host.address(), sizeof(Sigset));
+    return host_syscall(host_number::epoll_pwait, static_cast<u64>(fd.value), buffer, count,
+                        static_cast<u64>(timeout.value), host.address(), sizeof(Sigset));
   });
 }
 
-Result<i64> sys_epoll_pwait2(Thread&, Fd fd, OutArray<EpollEvent, result> events, Int maximum, In<Timespec> timeout, In<Sigset> mask, Size mask_size) {
+Result<i64> sys_epoll_pwait2(Thread&, Fd fd, OutArray<EpollEvent, result> events, Int maximum, In<Timespec> timeout,
+                             In<Sigset> mask, Size mask_size) {
   HostMask host = TRY(host_mask(mask.value, mask_size.value));
   return wait_for_events(fd, events.value, maximum.value, [&](u64 buffer, u64 count) {
-    return host_syscall(host_number::epoll_pwait2, static_cast<u64>(fd.value), buffer, count, raw(timeout.value.address), host.address(), sizeof(Sigset));
+    return host_syscall(host_number::epoll_pwait2, static_cast<u64>(fd.value), buffer, count,
+                        raw(timeout.value.address), host.address(), sizeof(Sigset));
   });
 }
 
-Result<i64> sys_ppoll(Thread&, PollArray<1> descriptors, Uint count, InOut<Timespec> timeout, In<Sigset> mask, Size mask_size) {
+Result<i64> sys_ppoll(Thread&, PollArray<1> descriptors, Uint count, InOut<Timespec> timeout, In<Sigset> mask,
+                      Size mask_size) {
   HostMask host = TRY(host_mask(mask.value, mask_size.value));
-  return from_raw(host_syscall(host_number::ppoll, raw(descriptors.value.address), count.value, raw(timeout.value.address), host.address(), sizeof(Sigset)));
+  return from_raw(host_syscall(host_number::ppoll, raw(descriptors.value.address), count.value,
+                               raw(timeout.value.address), host.address(), sizeof(Sigset)));
 }
 
-Result<i64> sys_pselect6(Thread&, Int count, FdSet<0> in, FdSet<0> out, FdSet<0> exceptional, InOut<Timespec> timeout, Addr mask) {
+Result<i64> sys_pselect6(Thread&, Int count, FdSet<0> in, FdSet<0> out, FdSet<0> exceptional, InOut<Timespec> timeout,
+                         Addr mask) {
   struct Mask {
     u64 set, size;
   };
@@ -82,15 +89,17 @@ Result<i64> sys_pselect6(Thread&, Int count, FdSet<0> in, FdSet<0> out, FdSet<0>
   if (raw(mask.value) != 0) guest = TRY(read(GuestPtr<Mask>{mask.value}));
   HostMask host = TRY(host_mask({GuestAddr{guest.set}}, guest.size));
   Mask host_argument{host.address(), sizeof(Sigset)};
-  return from_raw(host_syscall(host_number::pselect6, static_cast<u64>(count.value), raw(in.value), raw(out.value), raw(exceptional.value),
-                               raw(timeout.value.address), reinterpret_cast<u64>(&host_argument)));
+  return from_raw(host_syscall(host_number::pselect6, static_cast<u64>(count.value), raw(in.value), raw(out.value),
+                               raw(exceptional.value), raw(timeout.value.address),
+                               reinterpret_cast<u64>(&host_argument)));
 }
 
 Result<i64> sys_signalfd4(Thread&, FdOrNew fd, In<Sigset> mask, Size size, Flags<signalfd_flags> flags) {
   if (is_protected_descriptor(fd.value)) return fail(EBADF);
   if (size.value != sizeof(Sigset)) return fail(EINVAL);
   Sigset host{TRY(read(mask.value)).bits & ~fault_signal_set};
-  return from_raw(raw_syscall(host_number::signalfd4, static_cast<u64>(fd.value), reinterpret_cast<u64>(&host), sizeof host, flags.value));
+  return from_raw(raw_syscall(host_number::signalfd4, static_cast<u64>(fd.value), reinterpret_cast<u64>(&host),
+                              sizeof host, flags.value));
 }
 
 }  // namespace ferry::syscalls

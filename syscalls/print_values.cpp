@@ -17,7 +17,8 @@ using ull = unsigned long long;
 void print_limit(Text& text, u64 value) {
   if (value == ~u64{0}) return text.add("RLIM64_INFINITY");
   // strace shows a multiple of 1024 as a product.
-  value > 1024 && value % 1024 == 0 ? text.format("%llu*1024", static_cast<ull>(value / 1024)) : text.format("%llu", static_cast<ull>(value));
+  value > 1024 && value % 1024 == 0 ? text.format("%llu*1024", static_cast<ull>(value / 1024))
+                                    : text.format("%llu", static_cast<ull>(value));
 }
 
 void print_signal_number(Text& text, i32 signal) { Signal{static_cast<u32>(signal)}.print(text, {}); }
@@ -32,9 +33,15 @@ void print_value(Text& text, const Integer32& v) { text.format("[%d]", v.value);
 void print_value(Text& text, const Integer64& v) { text.format("[%lld]", static_cast<ll>(v.value)); }
 void print_value(Text& text, const Hex64& v) { text.format("[%#llx]", static_cast<ull>(v.value)); }
 void print_value(Text& text, const FdPair& v) { text.format("[%d, %d]", v.fd[0], v.fd[1]); }
-void print_value(Text& text, const Timespec& v) { text.format("{tv_sec=%lld, tv_nsec=%lld}", static_cast<ll>(v.seconds), static_cast<ll>(v.nanoseconds)); }
-void print_value(Text& text, const Timeval& v) { text.format("{tv_sec=%lld, tv_usec=%lld}", static_cast<ll>(v.seconds), static_cast<ll>(v.microseconds)); }
-void print_value(Text& text, const Timezone& v) { text.format("{tz_minuteswest=%d, tz_dsttime=%d}", v.minutes_west, v.dst_time); }
+void print_value(Text& text, const Timespec& v) {
+  text.format("{tv_sec=%lld, tv_nsec=%lld}", static_cast<ll>(v.seconds), static_cast<ll>(v.nanoseconds));
+}
+void print_value(Text& text, const Timeval& v) {
+  text.format("{tv_sec=%lld, tv_usec=%lld}", static_cast<ll>(v.seconds), static_cast<ll>(v.microseconds));
+}
+void print_value(Text& text, const Timezone& v) {
+  text.format("{tz_minuteswest=%d, tz_dsttime=%d}", v.minutes_west, v.dst_time);
+}
 
 void print_value(Text& text, const WaitStatus& v) {
   int status = v.value;
@@ -105,8 +112,8 @@ void print_value(Text& text, const Rlimit& v) {
 }
 
 void print_value(Text& text, const Tms& v) {
-  text.format("{tms_utime=%lld, tms_stime=%lld, tms_cutime=%lld, tms_cstime=%lld}", static_cast<ll>(v.user), static_cast<ll>(v.system),
-              static_cast<ll>(v.children_user), static_cast<ll>(v.children_system));
+  text.format("{tms_utime=%lld, tms_stime=%lld, tms_cutime=%lld, tms_cstime=%lld}", static_cast<ll>(v.user),
+              static_cast<ll>(v.system), static_cast<ll>(v.children_user), static_cast<ll>(v.children_system));
 }
 void print_value(Text& text, const Sembuf& v) {
   text.format("{sem_num=%u, sem_op=%d, sem_flg=%#x}", v.number, v.operation, static_cast<u16>(v.flags));
@@ -114,8 +121,8 @@ void print_value(Text& text, const Sembuf& v) {
 void print_value(Text& text, const MqAttr& v) {
   text.add("{mq_flags=");
   print_flags(text, static_cast<u64>(v.flags), open_flags);
-  text.format(", mq_maxmsg=%lld, mq_msgsize=%lld, mq_curmsgs=%lld}", static_cast<ll>(v.maximum_messages), static_cast<ll>(v.message_size),
-              static_cast<ll>(v.current_messages));
+  text.format(", mq_maxmsg=%lld, mq_msgsize=%lld, mq_curmsgs=%lld}", static_cast<ll>(v.maximum_messages),
+              static_cast<ll>(v.message_size), static_cast<ll>(v.current_messages));
 }
 void print_value(Text& text, const OpenHow& v) {
   text.add("{flags=");
@@ -176,7 +183,12 @@ void print_value(Text& text, const Sigevent& v) {
 void print_value(Text& text, const Siginfo& v) {
   text.add("{si_signo=");
   print_signal_number(text, v.signal);
-  const char* code = v.code == 0 ? "SI_USER" : v.code == 0x80 ? "SI_KERNEL" : v.code == -1 ? "SI_QUEUE" : v.code == -2 ? "SI_TIMER" : v.code == -6 ? "SI_TKILL" : nullptr;
+  const char* code = v.code == 0      ? "SI_USER"
+                     : v.code == 0x80 ? "SI_KERNEL"
+                     : v.code == -1   ? "SI_QUEUE"
+                     : v.code == -2   ? "SI_TIMER"
+                     : v.code == -6   ? "SI_TKILL"
+                                      : nullptr;
   code != nullptr ? text.format(", si_code=%s", code) : text.format(", si_code=%d", v.code);
   i32 words[3];
   memcpy(words, v.fields, sizeof words);
@@ -203,17 +215,22 @@ void print_value(Text& text, const Rusage& v) {
   text.add(", ...}");
 }
 void print_value(Text& text, const Sysinfo& v) {
-  text.format("{uptime=%lld, loads=[%llu, %llu, %llu], totalram=%llu, freeram=%llu, sharedram=%llu, bufferram=%llu, totalswap=%llu, "
-              "freeswap=%llu, procs=%u, totalhigh=%llu, freehigh=%llu, mem_unit=%u}",
-              static_cast<ll>(v.uptime), static_cast<ull>(v.loads[0]), static_cast<ull>(v.loads[1]), static_cast<ull>(v.loads[2]),
-              static_cast<ull>(v.total_ram), static_cast<ull>(v.free_ram), static_cast<ull>(v.shared_ram), static_cast<ull>(v.buffer_ram),
-              static_cast<ull>(v.total_swap), static_cast<ull>(v.free_swap), v.processes, static_cast<ull>(v.total_high),
-              static_cast<ull>(v.free_high), v.unit);
+  text.format(
+      "{uptime=%lld, loads=[%llu, %llu, %llu], totalram=%llu, freeram=%llu, sharedram=%llu, bufferram=%llu, "
+      "totalswap=%llu, "
+      "freeswap=%llu, procs=%u, totalhigh=%llu, freehigh=%llu, mem_unit=%u}",
+      static_cast<ll>(v.uptime), static_cast<ull>(v.loads[0]), static_cast<ull>(v.loads[1]),
+      static_cast<ull>(v.loads[2]), static_cast<ull>(v.total_ram), static_cast<ull>(v.free_ram),
+      static_cast<ull>(v.shared_ram), static_cast<ull>(v.buffer_ram), static_cast<ull>(v.total_swap),
+      static_cast<ull>(v.free_swap), v.processes, static_cast<ull>(v.total_high), static_cast<ull>(v.free_high),
+      v.unit);
 }
 void print_value(Text& text, const Statfs& v) {
-  text.format("{f_type=%#llx, f_bsize=%llu, f_blocks=%llu, f_bfree=%llu, f_bavail=%llu, f_files=%llu, f_ffree=%llu, ...}",
-              static_cast<ull>(v.type), static_cast<ull>(v.block_size), static_cast<ull>(v.blocks), static_cast<ull>(v.free_blocks),
-              static_cast<ull>(v.available_blocks), static_cast<ull>(v.files), static_cast<ull>(v.free_files));
+  text.format(
+      "{f_type=%#llx, f_bsize=%llu, f_blocks=%llu, f_bfree=%llu, f_bavail=%llu, f_files=%llu, f_ffree=%llu, ...}",
+      static_cast<ull>(v.type), static_cast<ull>(v.block_size), static_cast<ull>(v.blocks),
+      static_cast<ull>(v.free_blocks), static_cast<ull>(v.available_blocks), static_cast<ull>(v.files),
+      static_cast<ull>(v.free_files));
 }
 
 void print_value(Text& text, const Statx& v) {

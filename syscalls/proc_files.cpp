@@ -2,6 +2,7 @@
 // arch/arm64/kernel/cpuinfo.c for /proc/cpuinfo.
 #include "syscalls/proc_files.h"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -87,13 +88,38 @@ std::string read_host_file(const char* path) {
   return content;
 }
 
+// The value of an entry of the guest's auxiliary vector; 0 when there is none.
+u64 auxiliary_value(u64 type) {
+  for (GuestPtr<u64> entry{image().auxv_begin}; raw(entry.address) < raw(image().auxv_end); entry = entry + 2) {
+    Result<u64> key = read(entry), value = read(entry + 1);
+    if (!key || !value) break;
+    if (*key == type) return *value;
+  }
+  return 0;
+}
+
+// What the kernel calls an anonymous range of the guest's.
+struct RangeNames {
+  u64 vdso = auxiliary_value(AT_SYSINFO_EHDR);
+  GuestAddr heap_begin{}, heap_end{};
+
+  RangeNames() { heap_range(heap_begin, heap_end); }
+  std::string_view name(const Range& range) const {
+    if (range.begin >= raw(image().stack_begin) && range.end <= raw(image().stack_end)) return "[stack]";
+    if (range.begin >= raw(heap_begin) && range.end <= raw(heap_end)) return "[heap]";
+    if (vdso != 0 && range.begin <= vdso && vdso < range.end) return "[vdso]";
+    return {};
+  }
+};
+
 // The ranges of the guest, each piece with the file the host's kernel knows for it and the guest's own protection.
 std::string guest_maps() {
   Ranges ranges;
-  for_each_guest_range([](void* context, GuestAddr begin, GuestAddr end, int protection) {
-    static_cast<Ranges*>(context)->assign(raw(begin), raw(end), protection);
-  }, &ranges);
+  for_each_guest_range([](void* context, GuestAddr begin, GuestAddr end,
+                          int protection) { static_cast<Ranges*>(context)->assign(raw(begin), raw(end), protection); },
+                       &ranges);
   std::string host = read_host_file("/proc/self/maps");
+  RangeNames names;
   std::string text;
   for (const char* line = host.c_str(); *line != '\0';) {
     const char* end = strchrnul(line, '\n');
@@ -101,17 +127,19 @@ std::string guest_maps() {
     char permissions[5];
     unsigned major, minor;
     int name_at = 0;
-    if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu %n", &begin, &finish, permissions, &offset, &major, &minor, &inode, &name_at) >= 7) {
+    if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu %n", &begin, &finish, permissions, &offset, &major, &minor, &inode,
+               &name_at) >= 7) {
       std::string_view name(line + name_at, static_cast<size_t>(end - line - name_at));
       if (inode == 0 && !name.starts_with("[anon")) name = {};  // [heap], [stack] and the vDSO would be ferry's
       for (const Range& piece : ranges.within(begin, finish)) {
         std::string_view shown = name.starts_with('/') ? sysroots::guest_view(name) : name;
-        if (piece.begin >= raw(image().stack_begin) && piece.end <= raw(image().stack_end)) shown = "[stack]";
+        if (shown.empty()) shown = names.name(piece);
         auto allows = [&](int bit, char letter) { return (piece.protection & bit) != 0 ? letter : '-'; };
         char row[160];
-        int length = snprintf(row, sizeof row, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ", static_cast<unsigned long long>(piece.begin),
-                              static_cast<unsigned long long>(piece.end), allows(PROT_READ, 'r'), allows(PROT_WRITE, 'w'),
-                              allows(PROT_EXEC, 'x'), permissions[3], inode != 0 ? offset + (piece.begin - begin) : 0, major, minor, inode);
+        int length = snprintf(row, sizeof row, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ",
+                              static_cast<unsigned long long>(piece.begin), static_cast<unsigned long long>(piece.end),
+                              allows(PROT_READ, 'r'), allows(PROT_WRITE, 'w'), allows(PROT_EXEC, 'x'), permissions[3],
+                              inode != 0 ? offset + (piece.begin - begin) : 0, major, minor, inode);
         text.append(row, static_cast<size_t>(length));
         if (!shown.empty()) {
           if (length < 73) text.append(static_cast<size_t>(73 - length), ' ');
@@ -136,11 +164,13 @@ std::string guest_stat() {
 }
 
 std::string cpu_info() {
-  static constexpr char features[][10] = {"fp", "asimd", "evtstrm", "aes", "pmull", "sha1", "sha2", "crc32", "atomics", "fphp", "asimdhp",
-                                          "cpuid", "asimdrdm", "jscvt", "fcma", "lrcpc", "dcpop", "sha3", "sm3", "sm4", "asimddp", "sha512",
-                                          "sve", "asimdfhm", "dit", "uscat", "ilrcpc", "flagm", "ssbs", "sb", "paca", "pacg"};
-  static constexpr char features2[][12] = {"dcpodp", "sve2", "sveaes", "svepmull", "svebitperm", "svesha3", "svesm4", "flagm2", "frint", "svei8mm",
-                                           "svef32mm", "svef64mm", "svebf16", "i8mm", "bf16", "dgh", "rng", "bti", "mte"};
+  static constexpr char features[][10] = {
+      "fp",    "asimd",    "evtstrm", "aes",   "pmull",  "sha1",  "sha2", "crc32", "atomics", "fphp",    "asimdhp",
+      "cpuid", "asimdrdm", "jscvt",   "fcma",  "lrcpc",  "dcpop", "sha3", "sm3",   "sm4",     "asimddp", "sha512",
+      "sve",   "asimdfhm", "dit",     "uscat", "ilrcpc", "flagm", "ssbs", "sb",    "paca",    "pacg"};
+  static constexpr char features2[][12] = {"dcpodp", "sve2",  "sveaes",  "svepmull", "svebitperm", "svesha3", "svesm4",
+                                           "flagm2", "frint", "svei8mm", "svef32mm", "svef64mm",   "svebf16", "i8mm",
+                                           "bf16",   "dgh",   "rng",     "bti",      "mte"};
   std::string names;
   for (size_t i = 0; i < std::size(features); i++) {
     if ((translator::hwcap() >> i & 1) != 0) names += std::string(" ") + features[i];
@@ -152,8 +182,9 @@ std::string cpu_info() {
   long count = sysconf(_SC_NPROCESSORS_ONLN);
   for (long cpu = 0; cpu < count; cpu++) {
     // Implementer 0 is reserved for software: no real processor's errata or tunings apply.
-    text += "processor\t: " + std::to_string(cpu) + "\nBogoMIPS\t: 100.00\nFeatures\t:" + names +
-            "\nCPU implementer\t: 0x00\nCPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: 0x000\nCPU revision\t: 0\n\n";
+    text +=
+        "processor\t: " + std::to_string(cpu) + "\nBogoMIPS\t: 100.00\nFeatures\t:" + names +
+        "\nCPU implementer\t: 0x00\nCPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: 0x000\nCPU revision\t: 0\n\n";
   }
   return text;
 }
@@ -162,9 +193,11 @@ std::string cpu_info() {
 
 void set_program_image(ProgramImage program) {
   image() = std::move(program);
-  strace_started(image().executable.c_str(), image().arguments_begin, image().arguments_end, image().environment_begin, image().environment_end);
+  strace_started(image().executable.c_str(), image().arguments_begin, image().arguments_end, image().environment_begin,
+                 image().environment_end);
   size_t slash = image().executable.rfind('/');
-  prctl(PR_SET_NAME, image().executable.c_str() + (slash == std::string::npos ? 0 : slash + 1));  // comm, here and for ps
+  prctl(PR_SET_NAME,
+        image().executable.c_str() + (slash == std::string::npos ? 0 : slash + 1));  // comm, here and for ps
 }
 const ProgramImage& program_image() { return image(); }
 
@@ -174,9 +207,12 @@ Result<int> open_proc_file(const char* path, int flags, bool& handled) {
   if (strcmp(path, "/proc/cpuinfo") == 0) return make_snapshot(cpu_info(), flags);
   std::string_view name = own_proc_name(path);
   if (name == "maps") return make_snapshot(guest_maps(), flags);
-  if (name == "auxv" && raw(program.auxv_end) != 0) return make_snapshot(guest_bytes(program.auxv_begin, program.auxv_end), flags);
-  if (name == "cmdline" && raw(program.arguments_end) != 0) return make_snapshot(guest_bytes(program.arguments_begin, program.arguments_end), flags);
-  if (name == "environ" && raw(program.environment_end) != 0) return make_snapshot(guest_bytes(program.environment_begin, program.environment_end), flags);
+  if (name == "auxv" && raw(program.auxv_end) != 0)
+    return make_snapshot(guest_bytes(program.auxv_begin, program.auxv_end), flags);
+  if (name == "cmdline" && raw(program.arguments_end) != 0)
+    return make_snapshot(guest_bytes(program.arguments_begin, program.arguments_end), flags);
+  if (name == "environ" && raw(program.environment_end) != 0)
+    return make_snapshot(guest_bytes(program.environment_begin, program.environment_end), flags);
   if (name == "stat") return make_snapshot(guest_stat(), flags);
   handled = false;
   return fail(ENOENT);

@@ -9,7 +9,7 @@ namespace ferry::syscalls {
 
 // What /proc/self says of the guest program. Set once by whoever loads the program, before it runs.
 struct ProgramImage {
-  std::string executable;             // as /proc/self/exe shows it: absolute, as the guest names it
+  std::string executable;                        // as /proc/self/exe shows it: absolute, as the guest names it
   GuestAddr arguments_begin, arguments_end;      // the argument strings on the guest's stack: cmdline
   GuestAddr environment_begin, environment_end;  // environ
   GuestAddr auxv_begin, auxv_end;                // the auxiliary vector on the guest's stack

@@ -45,7 +45,8 @@ int Ranges::protection_at(u64 address) const {
 }
 
 u64 Ranges::owned_end(u64 at, u64 end) const {
-  for (auto range = first_ending_after(at); range != ranges_.end() && range->begin <= at && at < end; ++range) at = std::min(range->end, end);
+  for (auto range = first_ending_after(at); range != ranges_.end() && range->begin <= at && at < end; ++range)
+    at = std::min(range->end, end);
   return at;
 }
 

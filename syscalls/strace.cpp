@@ -7,6 +7,7 @@
 #include <sys/poll.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <utility>
 
 #include "syscalls/descriptors.h"
@@ -20,7 +21,7 @@ bool strace_enabled = false;
 namespace {
 
 int trace_fd = -1;
-bool several_tasks = false;
+std::atomic<bool> several_tasks = false;
 bool handed_over = false;  // another ferry has begun the trace
 thread_local StraceLine* pending = nullptr;
 
@@ -55,7 +56,9 @@ const char* print_row(const char* name, StraceLine& line, const Call& call, When
 // Prints the arguments of that time; the row's name, or null when the number is unknown.
 const char* print_arguments(StraceLine& line, const Call& call, When when) {
   switch (line.number) {
-#define FORWARD(name, x86_64, aarch64, ...) case number::name: return print_row(#name, line, call, when, KindList<__VA_ARGS__>{});
+#define FORWARD(name, x86_64, aarch64, ...) \
+  case number::name:                        \
+    return print_row(#name, line, call, when, KindList<__VA_ARGS__>{});
 #define EMULATE FORWARD
 #define PARTIAL(name, x86_64, aarch64, limit, ...) FORWARD(name, x86_64, aarch64, __VA_ARGS__)
 #define REFUSE(name, x86_64, aarch64, error, why, ...) FORWARD(name, x86_64, aarch64, __VA_ARGS__)
@@ -64,7 +67,8 @@ const char* print_arguments(StraceLine& line, const Call& call, When when) {
 #undef EMULATE
 #undef PARTIAL
 #undef REFUSE
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 
@@ -102,8 +106,13 @@ void print_ready(Text& text, const Call& call) {
 
 void print_success(Text& text, u64 number, const Call& call) {
   switch (number) {
-    case number::mmap: case number::brk: case number::mremap: case number::shmat: return text.hex(static_cast<u64>(call.result));
-    case number::umask: return text.format("%#03llo", static_cast<unsigned long long>(call.result));
+    case number::mmap:
+    case number::brk:
+    case number::mremap:
+    case number::shmat:
+      return text.hex(static_cast<u64>(call.result));
+    case number::umask:
+      return text.format("%#03llo", static_cast<unsigned long long>(call.result));
     case number::ppoll:
       text.decimal(call.result);
       return call.result == 0 ? text.add(" (Timeout)") : print_ready(text, call);
@@ -119,7 +128,8 @@ void print_success(Text& text, u64 number, const Call& call) {
         return text.add(")");
       }
       [[fallthrough]];
-    default: text.decimal(call.result);
+    default:
+      text.decimal(call.result);
   }
 }
 
@@ -165,7 +175,8 @@ void strace_begin(StraceLine& line, u64 number, const Call& call) {
 
 void strace_end(StraceLine& line, const Call& call) {
   pending = line.outer;
-  if (line.number == number::clone || line.number == number::clone3) several_tasks = several_tasks || !call.failed();
+  if (line.number == number::clone || line.number == number::clone3)
+    several_tasks = several_tasks.load() || !call.failed();
   // A child returns here too, with its parent's line; and what was printed as succeeding and then failed is said again.
   if (line.task != gettid() || (line.printed && !call.failed())) return;
   Text text;
@@ -209,7 +220,8 @@ void for_each_string(GuestAddr begin, GuestAddr end, Visit visit) {
 }
 }  // namespace
 
-void strace_started(const char* path, GuestAddr arguments, GuestAddr arguments_end, GuestAddr environment, GuestAddr environment_end) {
+void strace_started(const char* path, GuestAddr arguments, GuestAddr arguments_end, GuestAddr environment,
+                    GuestAddr environment_end) {
   if (!strace_enabled || handed_over) return;
   Text text;
   text.add("execve(");
@@ -223,8 +235,8 @@ void strace_started(const char* path, GuestAddr arguments, GuestAddr arguments_e
   });
   u64 count = 0;
   for_each_string(environment, environment_end, [&](const std::string&) { count++; });
-  text.format("], %#llx /* %llu var%s */) = 0", static_cast<unsigned long long>(raw(environment)), static_cast<unsigned long long>(count),
-              count == 1 ? "" : "s");
+  text.format("], %#llx /* %llu var%s */) = 0", static_cast<unsigned long long>(raw(environment)),
+              static_cast<unsigned long long>(count), count == 1 ? "" : "s");
   write_line(text);
 }
 

@@ -22,7 +22,8 @@ void strace_finish_pending(i64 result);
 void strace_finish_pending();
 // "execve("/bin/true", ["true"], 0x7ffe10 /* 12 vars */) = 0" for the program that ferry itself was started with; nothing in a
 // ferry that another one executed, which has said it. The strings lie one after the other, as on a new program's stack.
-void strace_started(const char* path, GuestAddr arguments, GuestAddr arguments_end, GuestAddr environment, GuestAddr environment_end);
+void strace_started(const char* path, GuestAddr arguments, GuestAddr arguments_end, GuestAddr environment,
+                    GuestAddr environment_end);
 // "+++ exited with 3 +++", "+++ killed by SIGSEGV +++", "--- SIGINT {...} ---".
 void strace_exited(int status);
 void strace_killed(int signal);

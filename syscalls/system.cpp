@@ -49,7 +49,7 @@ Result<i64> sys_clock_getres(Thread&, Enum<clocks> clock, Out<Timespec> out) {
 
 Result<i64> sys_gettimeofday(Thread&, Out<Timeval> out, Out<Timezone> zone) {
   timeval now;
-  struct timezone host_zone {};
+  struct timezone host_zone{};
   if (gettimeofday(&now, zone ? &host_zone : nullptr) != 0) return fail(errno);
   if (out) TRY_VOID(write(out.value, {now.tv_sec, now.tv_usec}));
   if (zone) TRY_VOID(write(zone.value, {host_zone.tz_minuteswest, host_zone.tz_dsttime}));
@@ -71,14 +71,43 @@ namespace {
 // (speculation and tagging controls, memory layout, write-xor-execute) or belongs to an architecture.
 bool is_shared_option(int option) {
   switch (option) {
-    case PR_SET_PDEATHSIG: case PR_GET_PDEATHSIG: case PR_GET_DUMPABLE: case PR_SET_DUMPABLE: case PR_GET_KEEPCAPS: case PR_SET_KEEPCAPS:
-    case PR_GET_TIMING: case PR_SET_TIMING: case PR_SET_NAME: case PR_GET_NAME: case PR_CAPBSET_READ: case PR_CAPBSET_DROP:
-    case PR_GET_SECUREBITS: case PR_SET_SECUREBITS: case PR_SET_TIMERSLACK: case PR_GET_TIMERSLACK: case PR_TASK_PERF_EVENTS_DISABLE:
-    case PR_TASK_PERF_EVENTS_ENABLE: case PR_MCE_KILL: case PR_MCE_KILL_GET: case static_cast<int>(PR_SET_PTRACER): case PR_SET_CHILD_SUBREAPER:
-    case PR_GET_CHILD_SUBREAPER: case PR_SET_NO_NEW_PRIVS: case PR_GET_NO_NEW_PRIVS: case PR_SET_THP_DISABLE: case PR_GET_THP_DISABLE:
-    case PR_CAP_AMBIENT: case PR_GET_SPECULATION_CTRL: case PR_SET_SPECULATION_CTRL: case PR_SET_IO_FLUSHER: case PR_GET_IO_FLUSHER:
-    case PR_SCHED_CORE: case PR_SET_VMA: return true;
-    default: return false;
+    case PR_SET_PDEATHSIG:
+    case PR_GET_PDEATHSIG:
+    case PR_GET_DUMPABLE:
+    case PR_SET_DUMPABLE:
+    case PR_GET_KEEPCAPS:
+    case PR_SET_KEEPCAPS:
+    case PR_GET_TIMING:
+    case PR_SET_TIMING:
+    case PR_SET_NAME:
+    case PR_GET_NAME:
+    case PR_CAPBSET_READ:
+    case PR_CAPBSET_DROP:
+    case PR_GET_SECUREBITS:
+    case PR_SET_SECUREBITS:
+    case PR_SET_TIMERSLACK:
+    case PR_GET_TIMERSLACK:
+    case PR_TASK_PERF_EVENTS_DISABLE:
+    case PR_TASK_PERF_EVENTS_ENABLE:
+    case PR_MCE_KILL:
+    case PR_MCE_KILL_GET:
+    case static_cast<int>(PR_SET_PTRACER):
+    case PR_SET_CHILD_SUBREAPER:
+    case PR_GET_CHILD_SUBREAPER:
+    case PR_SET_NO_NEW_PRIVS:
+    case PR_GET_NO_NEW_PRIVS:
+    case PR_SET_THP_DISABLE:
+    case PR_GET_THP_DISABLE:
+    case PR_CAP_AMBIENT:
+    case PR_GET_SPECULATION_CTRL:
+    case PR_SET_SPECULATION_CTRL:
+    case PR_SET_IO_FLUSHER:
+    case PR_GET_IO_FLUSHER:
+    case PR_SCHED_CORE:
+    case PR_SET_VMA:
+      return true;
+    default:
+      return false;
   }
 }
 }  // namespace
@@ -86,12 +115,16 @@ bool is_shared_option(int option) {
 Result<i64> sys_prctl(Thread& thread, Enum<prctl_options> option, Hex a, Hex b, Hex c, Hex d) {
   constexpr int get_mdwe = 66;
   switch (option.value) {
-    case PR_GET_SECCOMP: case get_mdwe: return 0;
+    case PR_GET_SECCOMP:
+    case get_mdwe:
+      return 0;
     case PR_GET_TID_ADDRESS:
       TRY_VOID(write(GuestPtr<u64>{GuestAddr{a.value}}, thread.clear_child_tid));
       return 0;
-    case PR_SET_MM: return fail(EPERM);
-    default: break;
+    case PR_SET_MM:
+      return fail(EPERM);
+    default:
+      break;
   }
   if (!is_shared_option(option.value)) return fail(EINVAL);
   return from_raw(host_syscall(host_number::prctl, static_cast<u64>(option.value), a.value, b.value, c.value, d.value));
@@ -133,9 +166,10 @@ Result<i64> remember_limit(int resource, GuestPtr<Rlimit> next, GuestPtr<Rlimit>
 
 Result<i64> sys_prlimit64(Thread&, Int process, Enum<resources> resource, In<Rlimit> next, Out<Rlimit> old) {
   bool own = process.value == 0 || process.value == getpid();
-  if (own && (resource.value == RLIMIT_AS || resource.value == RLIMIT_DATA)) return remember_limit(resource.value, next.value, old.value);
-  return from_raw(raw_syscall(host_number::prlimit64, static_cast<u64>(process.value), static_cast<u64>(resource.value), raw(next.value.address),
-                              raw(old.value.address)));
+  if (own && (resource.value == RLIMIT_AS || resource.value == RLIMIT_DATA))
+    return remember_limit(resource.value, next.value, old.value);
+  return from_raw(raw_syscall(host_number::prlimit64, static_cast<u64>(process.value), static_cast<u64>(resource.value),
+                              raw(next.value.address), raw(old.value.address)));
 }
 Result<i64> sys_getrlimit(Thread& thread, Enum<resources> resource, Out<Rlimit> out) {
   if (!out) return fail(EFAULT);
@@ -153,8 +187,8 @@ Result<i64> sys_semctl(Thread&, Int set, Int number, Enum<ipc_commands> command,
   HostLayout<SemaphoreSet> host{};
   if (status || command.value == IPC_SET) value = reinterpret_cast<u64>(&host);
   if (command.value == IPC_SET) convert(TRY(read(GuestPtr<SemaphoreSet>{argument.value})), host);
-  i64 result = TRY(from_raw(raw_syscall(host_number::semctl, static_cast<u64>(set.value), static_cast<u64>(number.value),
-                                        static_cast<u64>(command.value), value)));
+  i64 result = TRY(from_raw(raw_syscall(host_number::semctl, static_cast<u64>(set.value),
+                                        static_cast<u64>(number.value), static_cast<u64>(command.value), value)));
   if (status) {
     SemaphoreSet guest;
     convert(host, guest);

@@ -19,7 +19,8 @@ void Text::format(const char* format, ...) {
   va_start(arguments, format);
   int length = vsnprintf(piece, sizeof piece, format, arguments);
   va_end(arguments);
-  if (length > 0) add({piece, static_cast<size_t>(length) < sizeof piece ? static_cast<size_t>(length) : sizeof piece - 1});
+  if (length > 0)
+    add({piece, static_cast<size_t>(length) < sizeof piece ? static_cast<size_t>(length) : sizeof piece - 1});
 }
 
 void Text::decimal(i64 value) { format("%lld", static_cast<long long>(value)); }

@@ -9,8 +9,8 @@
 
 #include <cstring>
 
-#include "tests/syscalls/guest.h"
 #include "syscalls/flags.h"
+#include "tests/syscalls/guest.h"
 
 namespace ferry::syscalls {
 
@@ -26,12 +26,15 @@ static_assert(sizeof(host_abi::EpollEvent) == sizeof(epoll_event));
 static_assert(offsetof(host_abi::EpollEvent, data) == offsetof(epoll_event, data));
 static_assert(sizeof(host_abi::SemaphoreSet) == sizeof(semid_ds));
 static_assert(offsetof(host_abi::SemaphoreSet, semaphores) == offsetof(semid_ds, sem_nsems));
-static_assert(sizeof(Statfs) == sizeof(struct statfs) && offsetof(Statfs, name_length) == offsetof(struct statfs, f_namelen));
-static_assert(sizeof(Sysinfo) == sizeof(struct sysinfo) && offsetof(Sysinfo, unit) == offsetof(struct sysinfo, mem_unit));
+static_assert(sizeof(Statfs) == sizeof(struct statfs) &&
+              offsetof(Statfs, name_length) == offsetof(struct statfs, f_namelen));
+static_assert(sizeof(Sysinfo) == sizeof(struct sysinfo) &&
+              offsetof(Sysinfo, unit) == offsetof(struct sysinfo, mem_unit));
 
 TEST(Abi, stat_keeps_every_field) {
   host_abi::Stat host{};
-  host.dev = 1, host.ino = 0x123456789abcdef0, host.nlink = 3, host.mode = 0100644, host.uid = 5, host.gid = 6, host.rdev = 7;
+  host.dev = 1, host.ino = 0x123456789abcdef0, host.nlink = 3, host.mode = 0100644, host.uid = 5, host.gid = 6,
+  host.rdev = 7;
   host.size = 0x700000008, host.blksize = 4096, host.blocks = 10;
   host.access = {11, 12}, host.modification = {13, 14}, host.change = {15, 16};
   guest_abi::Stat guest;

@@ -10,12 +10,12 @@
 
 #include <cstring>
 
-#include "tests/syscalls/guest.h"
 #include "guest/log.h"
 #include "syscalls/abi.h"
 #include "syscalls/descriptors.h"
 #include "syscalls/memory.h"
 #include "syscalls/proc_files.h"
+#include "tests/syscalls/guest.h"
 #include "translator/translator.h"
 
 namespace ferry::syscalls {
@@ -271,7 +271,8 @@ TEST(ProcFiles, tell_of_the_guest) {
   EXPECT_EQ(link_target(guest, "/proc/thread-self/exe"), "/usr/bin/prog");
   EXPECT_EQ(content(guest, "/proc/self/cmdline"), std::string("prog\0argument\0", 14));
   EXPECT_EQ(content(guest, "/proc/self/environ"), std::string("HOME=/\0", 7));
-  EXPECT_EQ(content(guest, ("/proc/" + pid + "/auxv").c_str()), std::string(reinterpret_cast<char*>(auxv), sizeof auxv));
+  EXPECT_EQ(content(guest, ("/proc/" + pid + "/auxv").c_str()),
+            std::string(reinterpret_cast<char*>(auxv), sizeof auxv));
   EXPECT_EQ(content(guest, "/proc/self/comm"), "prog\n");
   EXPECT_EQ(content(guest, "/proc/1/comm").find("prog"), std::string::npos) << "other processes are themselves";
   EXPECT_EQ(guest.call(number::openat, at_cwd, "/proc/self/maps", O_RDWR, 0), -EACCES);
@@ -289,8 +290,8 @@ TEST(ProcFiles, maps_shows_the_guests_ranges_only) {
   snprintf(expected, sizeof expected,
            "%08llx-%08llx r-xp 00000000 00:00 0 \n"
            "%08llx-%08llx rw-p 00000000 00:00 0 \n",
-           static_cast<unsigned long long>(at), static_cast<unsigned long long>(at + 4096), static_cast<unsigned long long>(at + 4096),
-           static_cast<unsigned long long>(at + 3 * 4096));
+           static_cast<unsigned long long>(at), static_cast<unsigned long long>(at + 4096),
+           static_cast<unsigned long long>(at + 4096), static_cast<unsigned long long>(at + 3 * 4096));
   std::string maps = content(guest, "/proc/self/maps");
   EXPECT_NE(maps.find(expected), std::string::npos) << maps;
   // Neither the test's own program nor its stack is the guest's.

@@ -33,7 +33,10 @@ Guest::Guest() : process_(std::make_unique<Process>()), thread_(std::make_unique
 
 bool on_a_real_kernel() { return syscall(SYS_openat2, -1, nullptr, nullptr, 0) != -1 || errno != ENOSYS; }
 
-Captured::Captured(int& descriptor) : descriptor_(descriptor), saved_(descriptor), file_(memfd_create("captured", MFD_CLOEXEC)) { descriptor = file_; }
+Captured::Captured(int& descriptor)
+    : descriptor_(descriptor), saved_(descriptor), file_(memfd_create("captured", MFD_CLOEXEC)) {
+  descriptor = file_;
+}
 Captured::~Captured() {
   descriptor_ = saved_;
   close(file_);

@@ -31,9 +31,12 @@ class Guest {
  private:
   template <class T>
   static u64 to_register(T value) {
-    if constexpr (std::is_pointer_v<T>) return reinterpret_cast<u64>(value);
-    else if constexpr (std::is_null_pointer_v<T>) return 0;
-    else return static_cast<u64>(static_cast<i64>(value));
+    if constexpr (std::is_pointer_v<T>)
+      return reinterpret_cast<u64>(value);
+    else if constexpr (std::is_null_pointer_v<T>)
+      return 0;
+    else
+      return static_cast<u64>(static_cast<i64>(value));
   }
   std::unique_ptr<Process> process_;
   std::unique_ptr<Thread> thread_;

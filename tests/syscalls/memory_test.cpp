@@ -8,8 +8,8 @@
 
 #include <cstring>
 
-#include "tests/syscalls/guest.h"
 #include "guest/log.h"
+#include "tests/syscalls/guest.h"
 
 namespace ferry::syscalls {
 
@@ -183,9 +183,11 @@ TEST(Call, mremap) {
   EXPECT_EQ(guest.call(number::mremap, now, 64 * page, page, 0, 0), moved);
   EXPECT_FALSE(guest.owns(now, 2 * page));
   char* target = guest.map(page);
-  EXPECT_EQ(guest.call(number::mremap, now, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, target), reinterpret_cast<i64>(target));
+  EXPECT_EQ(guest.call(number::mremap, now, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, target),
+            reinterpret_cast<i64>(target));
   EXPECT_STREQ(target, "kept");
-  EXPECT_EQ(guest.call(number::mremap, target, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, target), -EINVAL) << "onto itself";
+  EXPECT_EQ(guest.call(number::mremap, target, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, target), -EINVAL)
+      << "onto itself";
   EXPECT_EQ(guest.call(number::mremap, target, page, 0, MREMAP_MAYMOVE, 0), -EINVAL);
   EXPECT_EQ(guest.call(number::mremap, target + 1, page, page, MREMAP_MAYMOVE, 0), -EINVAL);
   EXPECT_EQ(guest.call(number::mremap, 0x10000, page, page, MREMAP_MAYMOVE, 0), -EFAULT);

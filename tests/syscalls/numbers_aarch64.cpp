@@ -6,8 +6,8 @@
 #define __ARCH_WANT_TIME32_SYSCALLS
 #define __ARCH_WANT_SYS_CLONE3
 #define __ARCH_WANT_MEMFD_SECRET
-#include <asm/bitsperlong.h>
 #include <asm-generic/unistd.h>
+#include <asm/bitsperlong.h>
 
 #ifndef __NR_cachestat
 #define __NR_cachestat 451

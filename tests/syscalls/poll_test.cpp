@@ -4,8 +4,8 @@
 #include <sys/select.h>
 #include <unistd.h>
 
-#include "tests/syscalls/guest.h"
 #include "syscalls/abi.h"
+#include "tests/syscalls/guest.h"
 
 namespace ferry::syscalls {
 

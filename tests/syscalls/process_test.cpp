@@ -5,8 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/syscalls/guest.h"
 #include "syscalls/abi.h"
+#include "tests/syscalls/guest.h"
 
 namespace ferry::syscalls {
 
@@ -34,7 +34,8 @@ TEST(Call, futex__futex_waitv__get_robust_list) {
   Timespec soon{0, 1000};
   EXPECT_EQ(guest.call(number::futex, &word, FUTEX_WAIT, 1, &soon, 0, 0), -ETIMEDOUT);
   EXPECT_EQ(guest.call(number::futex, bad_pointer, FUTEX_WAIT, 1, nullptr, 0, 0), -EFAULT);
-  EXPECT_EQ(guest.call(number::futex_waitv, bad_pointer, 1, 0, nullptr, 0), syscall(449, bad_pointer, 1, 0, nullptr, 0) < 0 ? -errno : 0);
+  EXPECT_EQ(guest.call(number::futex_waitv, bad_pointer, 1, 0, nullptr, 0),
+            syscall(449, bad_pointer, 1, 0, nullptr, 0) < 0 ? -errno : 0);
   u64 head = 0, size = 0;
   EXPECT_EQ(guest.call(number::get_robust_list, 0, &head, &size), 0);
   EXPECT_EQ(size, 24u);

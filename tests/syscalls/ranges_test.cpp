@@ -41,8 +41,10 @@ TEST(Ranges, agree_with_an_array) {
   for (int step = 0; step < 20000; step++) {
     u64 begin = random() % size, end = begin + random() % (size - begin + 1);
     int protection = static_cast<int>(random() % 4);  // 0: remove
-    if (protection == 0) ranges.remove(begin, end);
-    else ranges.assign(begin, end, protection);
+    if (protection == 0)
+      ranges.remove(begin, end);
+    else
+      ranges.assign(begin, end, protection);
     for (u64 i = begin; i < end; i++) model[i] = protection;
     for (u64 i = 0; i < size; i++) ASSERT_EQ(ranges.protection_at(i), model[i]) << "step " << step << " address " << i;
     u64 previous_end = 0;
@@ -50,7 +52,8 @@ TEST(Ranges, agree_with_an_array) {
     for (const Range& range : ranges) {
       ASSERT_LT(range.begin, range.end);
       ASSERT_GE(range.begin, previous_end);
-      ASSERT_FALSE(range.begin == previous_end && range.protection == previous_protection) << "not joined, step " << step;
+      ASSERT_FALSE(range.begin == previous_end && range.protection == previous_protection)
+          << "not joined, step " << step;
       previous_end = range.end, previous_protection = range.protection;
     }
   }

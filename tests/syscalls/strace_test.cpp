@@ -16,8 +16,8 @@
 
 #include <cstring>
 
-#include "tests/syscalls/guest.h"
 #include "guest/log.h"
+#include "tests/syscalls/guest.h"
 
 namespace ferry::syscalls {
 
@@ -83,7 +83,8 @@ TEST(Strace, strings_are_escaped_and_cut) {
   std::string fd = std::to_string(null);
   EXPECT_EQ(t.line(number::write, null, "\177ELF\2\1\1\0\"\\\t8", 12),
             "write(" + fd + ", \"\\177ELF\\2\\1\\1\\0\\\"\\\\\\t8\", 12) = 12\n");
-  EXPECT_EQ(t.line(number::write, null, "\0001", 2), "write(" + fd + ", \"\\0001\", 2) = 2\n") << "a digit after an octal escape";
+  EXPECT_EQ(t.line(number::write, null, "\0001", 2), "write(" + fd + ", \"\\0001\", 2) = 2\n")
+      << "a digit after an octal escape";
   std::string exact(32, 'a'), longer(33, 'a');
   EXPECT_EQ(t.line(number::write, null, exact.c_str(), 32), "write(" + fd + ", \"" + exact + "\", 32) = 32\n");
   EXPECT_EQ(t.line(number::write, null, longer.c_str(), 33), "write(" + fd + ", \"" + exact + "\"..., 33) = 33\n");
@@ -100,7 +101,8 @@ TEST(Strace, what_comes_back_is_printed_after_the_call) {
   EXPECT_EQ(::write(ends[1], "abcdef", 6), 6);
   char buffer[16] = "before";
   EXPECT_EQ(t.line(number::read, ends[0], buffer, 16), "read(" + in + ", \"abcdef\", 16) = 6\n");
-  EXPECT_EQ(t.line(number::read, -1, buffer, 16), "read(-1, " + address(buffer) + ", 16) = -1 EBADF (Bad file descriptor)\n");
+  EXPECT_EQ(t.line(number::read, -1, buffer, 16),
+            "read(-1, " + address(buffer) + ", 16) = -1 EBADF (Bad file descriptor)\n");
   char left[] = "ab", right[] = "cd";
   Iovec parts[2] = {{reinterpret_cast<u64>(left), 2}, {reinterpret_cast<u64>(right), 2}};
   EXPECT_EQ(t.line(number::writev, ends[1], parts, 2),
@@ -108,14 +110,16 @@ TEST(Strace, what_comes_back_is_printed_after_the_call) {
   PollFd set[1] = {{ends[0], POLLIN, 0}};
   Timespec none{0, 0};
   EXPECT_EQ(t.line(number::ppoll, set, 1, &none, nullptr, 0),
-            "ppoll([{fd=" + in + ", events=POLLIN}], 1, {tv_sec=0, tv_nsec=0}, NULL, 0) = 1 ([{fd=" + in + ", revents=POLLIN}])\n");
+            "ppoll([{fd=" + in + ", events=POLLIN}], 1, {tv_sec=0, tv_nsec=0}, NULL, 0) = 1 ([{fd=" + in +
+                ", revents=POLLIN}])\n");
   i32 waiting = 0;
   EXPECT_EQ(t.line(number::ioctl, ends[0], 0x541b, &waiting), "ioctl(" + in + ", FIONREAD, [4]) = 0\n");
   EXPECT_EQ(t.line(number::ioctl, ends[0], 0x5413, &waiting),
             "ioctl(" + in + ", TIOCGWINSZ, " + address(&waiting) + ") = -1 ENOTTY (Inappropriate ioctl for device)\n");
   EXPECT_EQ(t.line(number::fcntl, ends[0], F_GETFD, 0), "fcntl(" + in + ", F_GETFD) = 0x1 (flags FD_CLOEXEC)\n");
   EXPECT_EQ(t.line(number::fcntl, ends[0], F_GETFL, 0), "fcntl(" + in + ", F_GETFL) = 0 (flags O_RDONLY)\n");
-  EXPECT_EQ(t.line(number::fcntl, ends[0], F_SETFL, O_NONBLOCK), "fcntl(" + in + ", F_SETFL, O_RDONLY|O_NONBLOCK) = 0\n");
+  EXPECT_EQ(t.line(number::fcntl, ends[0], F_SETFL, O_NONBLOCK),
+            "fcntl(" + in + ", F_SETFL, O_RDONLY|O_NONBLOCK) = 0\n");
   close(ends[0]);
   close(ends[1]);
 }
@@ -129,22 +133,27 @@ TEST(Strace, structures) {
   EXPECT_EQ(t.line(number::newfstatat, at_cwd, name.c_str(), &status, 0),
             "newfstatat(AT_FDCWD, \"" + name + "\", {st_mode=S_IFREG|0640, st_size=5, ...}, 0) = 0\n");
   EXPECT_EQ(t.line(number::newfstatat, at_cwd, "/dev/null", &status, AT_SYMLINK_NOFOLLOW),
-            "newfstatat(AT_FDCWD, \"/dev/null\", {st_mode=S_IFCHR|0666, st_rdev=makedev(0x1, 0x3), ...}, AT_SYMLINK_NOFOLLOW) = 0\n");
-  EXPECT_EQ(t.line(number::newfstatat, at_cwd, "/no/such", &status, 0),
-            "newfstatat(AT_FDCWD, \"/no/such\", " + address(&status) + ", 0) = -1 ENOENT (No such file or directory)\n");
+            "newfstatat(AT_FDCWD, \"/dev/null\", {st_mode=S_IFCHR|0666, st_rdev=makedev(0x1, 0x3), ...}, "
+            "AT_SYMLINK_NOFOLLOW) = 0\n");
+  EXPECT_EQ(
+      t.line(number::newfstatat, at_cwd, "/no/such", &status, 0),
+      "newfstatat(AT_FDCWD, \"/no/such\", " + address(&status) + ", 0) = -1 ENOENT (No such file or directory)\n");
   Rlimit limit{8192 * 1024, ~u64{0}};
   Rlimit old{};
   rlimit host;
   getrlimit(RLIMIT_CORE, &host);
   t.call(number::prlimit64, 0, RLIMIT_AS, &limit, nullptr);
-  EXPECT_EQ(read_whole(t.reader), "prlimit64(0, RLIMIT_AS, {rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}, NULL) = 0\n");
+  EXPECT_EQ(read_whole(t.reader),
+            "prlimit64(0, RLIMIT_AS, {rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}, NULL) = 0\n");
   EXPECT_EQ(t.line(number::prlimit64, 0, RLIMIT_AS, nullptr, &old),
             "prlimit64(0, RLIMIT_AS, NULL, {rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}) = 0\n");
   Timespec pause{0, 1000};
-  EXPECT_EQ(t.line(number::clock_nanosleep, 0, 0, &pause, nullptr), "clock_nanosleep(CLOCK_REALTIME, 0, {tv_sec=0, tv_nsec=1000}, NULL) = 0\n");
+  EXPECT_EQ(t.line(number::clock_nanosleep, 0, 0, &pause, nullptr),
+            "clock_nanosleep(CLOCK_REALTIME, 0, {tv_sec=0, tv_nsec=1000}, NULL) = 0\n");
   guest_abi::EpollEvent event{1, 0, 5};
-  EXPECT_EQ(t.line(number::epoll_ctl, -1, 1, 0, &event),
-            "epoll_ctl(-1, EPOLL_CTL_ADD, 0, {events=EPOLLIN, data={u32=5, u64=5}}) = -1 EBADF (Bad file descriptor)\n");
+  EXPECT_EQ(
+      t.line(number::epoll_ctl, -1, 1, 0, &event),
+      "epoll_ctl(-1, EPOLL_CTL_ADD, 0, {events=EPOLLIN, data={u32=5, u64=5}}) = -1 EBADF (Bad file descriptor)\n");
   char target[64];
   ASSERT_EQ(symlink("there", (t.directory / "link").c_str()), 0);
   EXPECT_EQ(t.line(number::readlinkat, at_cwd, (t.directory / "link").c_str(), target, 64),
@@ -155,9 +164,11 @@ TEST(Strace, memory) {
   Traced t;
   i64 at = t.call(number::mmap, nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   std::string where = address(reinterpret_cast<void*>(at));
-  EXPECT_EQ(read_whole(t.reader), "mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = " + where + "\n");
+  EXPECT_EQ(read_whole(t.reader),
+            "mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = " + where + "\n");
   EXPECT_EQ(t.line(number::mprotect, at, 4096, PROT_NONE), "mprotect(" + where + ", 4096, PROT_NONE) = 0\n");
-  EXPECT_EQ(t.line(number::mprotect, at, 4096, PROT_READ | PROT_EXEC), "mprotect(" + where + ", 4096, PROT_READ|PROT_EXEC) = 0\n");
+  EXPECT_EQ(t.line(number::mprotect, at, 4096, PROT_READ | PROT_EXEC),
+            "mprotect(" + where + ", 4096, PROT_READ|PROT_EXEC) = 0\n");
   EXPECT_EQ(t.line(number::madvise, at, 4096, MADV_DONTNEED), "madvise(" + where + ", 4096, MADV_DONTNEED) = 0\n");
   EXPECT_EQ(t.line(number::munmap, at, 8192), "munmap(" + where + ", 8192) = 0\n");
 }
@@ -171,15 +182,18 @@ TEST(Strace, sockets) {
   name.sun_family = AF_UNIX;
   strcpy(name.sun_path, "/no/such/socket");
   EXPECT_EQ(t.line(number::connect, fd, &name, sizeof name),
-            "connect(" + number_text + ", {sa_family=AF_UNIX, sun_path=\"/no/such/socket\"}, 110) = -1 ENOENT (No such file or directory)\n");
+            "connect(" + number_text +
+                ", {sa_family=AF_UNIX, sun_path=\"/no/such/socket\"}, 110) = -1 ENOENT (No such file or directory)\n");
   i32 one = 1;
-  EXPECT_EQ(t.line(number::setsockopt, fd, SOL_SOCKET, SO_PASSCRED, &one, 4), "setsockopt(" + number_text + ", SOL_SOCKET, SO_PASSCRED, [1], 4) = 0\n");
+  EXPECT_EQ(t.line(number::setsockopt, fd, SOL_SOCKET, SO_PASSCRED, &one, 4),
+            "setsockopt(" + number_text + ", SOL_SOCKET, SO_PASSCRED, [1], 4) = 0\n");
   sockaddr_in internet{};
   internet.sin_family = AF_INET;
   internet.sin_port = htons(53);
   internet.sin_addr.s_addr = htonl(0x7f000001);
   EXPECT_EQ(t.line(number::bind, -1, &internet, sizeof internet),
-            "bind(-1, {sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr(\"127.0.0.1\")}, 16) = -1 EBADF (Bad file descriptor)\n");
+            "bind(-1, {sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr(\"127.0.0.1\")}, 16) = -1 EBADF (Bad "
+            "file descriptor)\n");
   EXPECT_EQ(t.line(number::shutdown, -1, SHUT_RDWR), "shutdown(-1, SHUT_RDWR) = -1 EBADF (Bad file descriptor)\n");
   close(static_cast<int>(fd));
 }
@@ -189,8 +203,10 @@ TEST(Strace, unknown_and_refused_calls) {
   int silence = open("/dev/null", O_WRONLY);
   {
     Captured log(log_fd);
-    EXPECT_EQ(t.line(300, 1, 0, 2, 0, 0, 0), "syscall_0x12c(0x1, 0, 0x2, 0, 0, 0) = -1 ENOSYS (Function not implemented)\n");
-    EXPECT_EQ(t.line(number::io_uring_setup, 8, bad_pointer), "io_uring_setup(8, 0x10) = -1 ENOSYS (Function not implemented)\n");
+    EXPECT_EQ(t.line(300, 1, 0, 2, 0, 0, 0),
+              "syscall_0x12c(0x1, 0, 0x2, 0, 0, 0) = -1 ENOSYS (Function not implemented)\n");
+    EXPECT_EQ(t.line(number::io_uring_setup, 8, bad_pointer),
+              "io_uring_setup(8, 0x10) = -1 ENOSYS (Function not implemented)\n");
   }
   close(silence);
 }
@@ -203,7 +219,9 @@ TEST(Strace, futex_has_the_arguments_of_its_operation) {
   EXPECT_EQ(t.line(number::futex, &word, 128, 0, nullptr, 0, 0),
             "futex(" + at + ", FUTEX_WAIT_PRIVATE, 0, NULL) = -1 EAGAIN (Resource temporarily unavailable)\n");
   EXPECT_EQ(t.line(number::futex, &word, 137, 0, nullptr, 0, ~0u),
-            "futex(" + at + ", FUTEX_WAIT_BITSET_PRIVATE, 0, NULL, NULL, FUTEX_BITSET_MATCH_ANY) = -1 EAGAIN (Resource temporarily unavailable)\n");
+            "futex(" + at +
+                ", FUTEX_WAIT_BITSET_PRIVATE, 0, NULL, NULL, FUTEX_BITSET_MATCH_ANY) = -1 EAGAIN (Resource temporarily "
+                "unavailable)\n");
 }
 
 TEST(Strace, exits_signals_and_several_tasks) {
@@ -237,8 +255,8 @@ TEST(Strace, the_first_execve) {
   static const char strings[] = "prog\0an argument that is longer than 32 bytes\0HOME=/\0A=b";
   auto at = [&](size_t offset) { return GuestAddr{reinterpret_cast<u64>(strings) + offset}; };
   strace_started("/usr/bin/prog", at(0), at(47), at(47), at(sizeof strings));
-  EXPECT_EQ(read_whole(t.reader),
-            "execve(\"/usr/bin/prog\", [\"prog\", \"an argument that is longer than \"...], " + address(strings + 47) + " /* 2 vars */) = 0\n");
+  EXPECT_EQ(read_whole(t.reader), "execve(\"/usr/bin/prog\", [\"prog\", \"an argument that is longer than \"...], " +
+                                      address(strings + 47) + " /* 2 vars */) = 0\n");
 }
 
 TEST(Strace, every_call_ends_in_one_line) {

@@ -9,8 +9,8 @@
 
 #include <cstring>
 
-#include "tests/syscalls/guest.h"
 #include "syscalls/abi.h"
+#include "tests/syscalls/guest.h"
 
 namespace ferry::syscalls {
 
@@ -69,7 +69,8 @@ TEST(Call, prctl) {
   EXPECT_EQ(guest.call(number::prctl, PR_PAC_RESET_KEYS, 0, 0, 0, 0), -EINVAL);
   EXPECT_EQ(guest.call(number::prctl, PR_GET_SECCOMP, 0, 0, 0, 0), 0);
   EXPECT_EQ(guest.call(number::prctl, PR_SET_SECCOMP, 2, 0, 0, 0), -EINVAL) << "would filter ferry's calls";
-  EXPECT_EQ(guest.call(number::prctl, 65 /* PR_SET_MDWE */, 1, 0, 0, 0), -EINVAL) << "would forbid ferry its code memory";
+  EXPECT_EQ(guest.call(number::prctl, 65 /* PR_SET_MDWE */, 1, 0, 0, 0), -EINVAL)
+      << "would forbid ferry its code memory";
   EXPECT_EQ(guest.call(number::prctl, PR_SET_MM, 1, 0, 0, 0), -EPERM);
   guest.thread().clear_child_tid = 0x1234;
   u64 address = 0;

@@ -10,9 +10,9 @@
 #include <set>
 #include <sstream>
 
-#include "tests/syscalls/guest.h"
 #include "guest/log.h"
 #include "syscalls/descriptors.h"
+#include "tests/syscalls/guest.h"
 
 namespace ferry::syscalls {
 
@@ -64,9 +64,11 @@ constexpr ProgramRow program_rows[] = {
 
 // FORWARD rows that the comparison with the host leaves out, because their results differ from process to process (they have
 // tests of their own) or because they would strike the machine that runs the tests.
-const std::set<std::string> not_compared = {"getpid", "gettid", "setsid", "times", "vhangup", "getrandom", "sched_getaffinity", "msgget"};
+const std::set<std::string> not_compared = {
+    "getpid", "gettid", "setsid", "times", "vhangup", "getrandom", "sched_getaffinity", "msgget"};
 // Those whose arguments of zero would change or remove something that is not the test's.
-const std::set<std::string> not_with_zeros = {"sethostname", "setdomainname", "msgctl", "shmctl", "msgrcv", "kexec_load", "acct"};
+const std::set<std::string> not_with_zeros = {"sethostname", "setdomainname", "msgctl", "shmctl",
+                                              "msgrcv",      "kexec_load",    "acct"};
 
 std::set<std::string> tested_rows() {
   std::set<std::string> names;
@@ -136,7 +138,8 @@ TEST(Table, the_programs_make_their_calls) {
     std::ifstream file(std::string(FERRY_PROGRAMS) + "/" + row.program);
     std::stringstream text;
     text << file.rdbuf();
-    EXPECT_NE(text.str().find(row.word), std::string::npos) << row.program << " has no " << row.word << ", so it does not cover " << row.name;
+    EXPECT_NE(text.str().find(row.word), std::string::npos)
+        << row.program << " has no " << row.word << ", so it does not cover " << row.name;
   }
 }
 
@@ -219,7 +222,8 @@ TEST(Table, refused_calls_fail_and_are_named_once) {
     if (row.kind != RowKind::refuse) continue;
     EXPECT_EQ(guest.call(row.aarch64), -row.error) << row.name;
     EXPECT_EQ(guest.call(row.aarch64), -row.error) << row.name;
-    std::string said = "system call " + std::string(row.name) + " (" + std::to_string(row.aarch64) + ") is not supported: ";
+    std::string said =
+        "system call " + std::string(row.name) + " (" + std::to_string(row.aarch64) + ") is not supported: ";
     size_t first = log.text().find(said);
     EXPECT_NE(first, std::string::npos) << row.name;
     EXPECT_EQ(log.text().find(said, first + 1), std::string::npos) << row.name << " is named twice";
