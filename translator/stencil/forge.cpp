@@ -159,6 +159,8 @@ struct Forge {
     if (s.sh_size > 0x7fff) die("%s is too large", function);
     object.each_relocation(section, [&](const Elf64_Rela& r, const Elf64_Sym& symbol) {
       std::optional<Patch> patch = patch_of(object.header->e_machine, ELF64_R_TYPE(r.r_info));
+      if (object.header->e_machine == EM_X86_64 && ELF64_R_TYPE(r.r_info) == R_X86_64_32 && std::string(object.name(symbol)).starts_with("hole_signed_"))
+        die("%s zero-extends a signed operand: write it otherwise, or make it an Imm64", function);
       if (!patch) die("%s: relocation type %u is not supported", function, static_cast<u32>(ELF64_R_TYPE(r.r_info)));
       Hole hole{static_cast<u16>(r.r_offset), *patch, source_of(object, symbol, function), static_cast<i32>(r.r_addend), 0, 0};
       if (hole.source == Source::helper) hole.helper = helper_index(object.name(symbol));
@@ -179,6 +181,8 @@ struct Forge {
     std::string name = object.name(symbol);
     if (name.size() == 6 && name.starts_with("hole_") && name[5] >= '0' && name[5] <= '5')
       return static_cast<Source>(static_cast<int>(Source::operand_0) + name[5] - '0');
+    if (name.size() == 13 && name.starts_with("hole_signed_") && name[12] >= '0' && name[12] <= '5')
+      return static_cast<Source>(static_cast<int>(Source::operand_0) + name[12] - '0');
     if (name == "next") return Source::next;
     if (name == "taken") return Source::taken;
     if (name == "hole_return_code") return Source::return_code;

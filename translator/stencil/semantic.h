@@ -26,6 +26,7 @@ inline constexpr int max_operands = 6;
 #if defined(FERRY_STENCIL)
 extern "C" {
 extern char hole_0, hole_1, hole_2, hole_3, hole_4, hole_5;
+extern char hole_signed_0, hole_signed_1, hole_signed_2, hole_signed_3, hole_signed_4, hole_signed_5;
 extern char hole_return_code;  // the host code a call returns to
 PRESERVE_NONE void next(Cpu*);   // the following stencil
 PRESERVE_NONE void taken(Cpu*);  // the branch target's code
@@ -38,6 +39,16 @@ FERRY_INLINE char* hole() {
   if constexpr (index == 3) return &hole_3;
   if constexpr (index == 4) return &hole_4;
   if constexpr (index == 5) return &hole_5;
+}
+// The same for values that may be negative: the forge refuses an instruction that zero-extends one.
+template <int index>
+FERRY_INLINE char* signed_hole() {
+  if constexpr (index == 0) return &hole_signed_0;
+  if constexpr (index == 1) return &hole_signed_1;
+  if constexpr (index == 2) return &hole_signed_2;
+  if constexpr (index == 3) return &hole_signed_3;
+  if constexpr (index == 4) return &hole_signed_4;
+  if constexpr (index == 5) return &hole_signed_5;
 }
 using Offset = char*;  // the address of a hole: its relocation becomes the operand
 #else
@@ -112,7 +123,7 @@ struct UImm {
   [[gnu::always_inline]] static UImm from_value(u64 value) { return {value}; }
 };
 
-// A signed immediate of 32 bits, sign-extended.
+// A signed immediate of 32 bits, sign-extended. Like UImm for arithmetic and addresses only.
 struct SImm {
   i64 value;
   [[gnu::always_inline]] operator i64() const { return value; }
@@ -226,9 +237,7 @@ template <int index>
 UImm UImm::from_hole() { return {(u64)hole<index>()}; }
 template <int index>
 SImm SImm::from_hole() {
-  i64 value;
-  asm("movq %1, %0" : "=r"(value) : "i"(hole<index>()));  // sign-extends; a plain symbol address would zero-extend
-  return {value};
+  return {(i64)signed_hole<index>()};
 }
 #define FERRY_HOLE_64(value, symbol) asm("movabsq %1, %0" : "=r"(value) : "i"(symbol))
 #else
@@ -245,7 +254,7 @@ UImm UImm::from_hole() {
 template <int index>
 SImm SImm::from_hole() {
   i64 value;
-  FERRY_HOLE_64(value, hole<index>());
+  asm("movz %w0, #:abs_g0_nc:%c1\n\tmovk %w0, #:abs_g1_nc:%c1\n\tsxtw %0, %w0" : "=r"(value) : "i"(signed_hole<index>()));
   return {value};
 }
 #endif

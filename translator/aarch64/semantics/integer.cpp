@@ -8,28 +8,47 @@ namespace ferry::aarch64 {
 
 // ---- Add and subtract.
 
-// AddWithCarry() for a + b: the result, and NZCV when `flags`.
-template <int flags, class W>
-FERRY_INLINE W add_setting(Cpu& cpu, W a, W b) {
+// AddWithCarry() for a + b, and for a - b, where C is "no borrow".
+#if defined(FERRY_STENCIL) && defined(__x86_64__)
+// The host instruction's flags are the guest's; clang would compute N and V from the result.
+template <class W>
+FERRY_INLINE W add_with_flags(Cpu& cpu, W a, W b) {
+  asm("add %5, %0" : "+r"(a), "=@ccs"(cpu.n), "=@cce"(cpu.z), "=@ccc"(cpu.c), "=@cco"(cpu.v) : "r"(b));
+  return a;
+}
+template <class W>
+FERRY_INLINE W subtract_with_flags(Cpu& cpu, W a, W b) {
+  asm("sub %5, %0" : "+r"(a), "=@ccs"(cpu.n), "=@cce"(cpu.z), "=@ccae"(cpu.c), "=@cco"(cpu.v) : "r"(b));
+  return a;
+}
+#else
+template <class W>
+FERRY_INLINE W add_with_flags(Cpu& cpu, W a, W b) {
   W result = a + b;
-  if constexpr (flags) {
-    set_nz(cpu, result);
-    cpu.c = result < a;
-    cpu.v = ((a ^ result) & (b ^ result)) >> (sizeof(W) * 8 - 1);
-  }
+  set_nz(cpu, result);
+  cpu.c = result < a;
+  cpu.v = ((a ^ result) & (b ^ result)) >> (sizeof(W) * 8 - 1);
   return result;
 }
+template <class W>
+FERRY_INLINE W subtract_with_flags(Cpu& cpu, W a, W b) {
+  W result = a - b;
+  set_nz(cpu, result);
+  cpu.c = a >= b;
+  cpu.v = ((a ^ b) & (a ^ result)) >> (sizeof(W) * 8 - 1);
+  return result;
+}
+#endif
 
-// a - b; C is "no borrow".
+template <int flags, class W>
+FERRY_INLINE W add_setting(Cpu& cpu, W a, W b) {
+  if constexpr (flags) return add_with_flags(cpu, a, b);
+  else return a + b;
+}
 template <int flags, class W>
 FERRY_INLINE W subtract_setting(Cpu& cpu, W a, W b) {
-  W result = a - b;
-  if constexpr (flags) {
-    set_nz(cpu, result);
-    cpu.c = a >= b;
-    cpu.v = ((a ^ b) & (a ^ result)) >> (sizeof(W) * 8 - 1);
-  }
-  return result;
+  if constexpr (flags) return subtract_with_flags(cpu, a, b);
+  else return a - b;
 }
 
 // AddWithCarry() for a + b + C.
@@ -368,14 +387,18 @@ SEM umulh(Cpu&, Dst<1> rd, Src<1> rn, Src<1> rm) { rd = static_cast<u64>(u128{rn
 
 // ---- Conditional.
 
+// Without a branch: compilers use these where a branch would not be predicted.
+template <int cond, class W>
+FERRY_INLINE W choose(const Cpu& cpu, W yes, W no) { return __builtin_unpredictable(condition_holds<cond>(cpu)) ? yes : no; }
+
 template <int sf, int cond>
-SEM csel(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = condition_holds<cond>(cpu) ? rn.get() : rm.get(); }
+SEM csel(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = choose<cond>(cpu, rn.get(), rm.get()); }
 template <int sf, int cond>
-SEM csinc(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = condition_holds<cond>(cpu) ? rn.get() : rm + 1; }
+SEM csinc(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = choose<cond>(cpu, rn.get(), rm.get() + 1); }
 template <int sf, int cond>
-SEM csinv(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = condition_holds<cond>(cpu) ? rn.get() : ~rm; }
+SEM csinv(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = choose<cond>(cpu, rn.get(), ~rm.get()); }
 template <int sf, int cond>
-SEM csneg(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = condition_holds<cond>(cpu) ? rn.get() : -rm; }
+SEM csneg(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = choose<cond>(cpu, rn.get(), -rm.get()); }
 
 FERRY_INLINE void set_nzcv_bytes(Cpu& cpu, u64 bytes) { *reinterpret_cast<SlotType<u32>*>(&cpu.n) = static_cast<u32>(bytes); }
 
