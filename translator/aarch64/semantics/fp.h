@@ -3,8 +3,9 @@
 // must raise what ARM raises and nothing more: no speculation, no second rounding.
 // On an x86-64 host the hot path is the host's instruction and a branch that is taken when a NaN came out, because x86 chooses
 // NaNs otherwise. On an AArch64 host the instruction already does what the guest's does.
-// Known differences on x86-64: underflow is detected after rounding (ARM: before), so UFC is missing when a result was rounded up
-// to the smallest normal number; with FPCR.FZ set, IDC is not raised and a flushed result raises IXC beside UFC.
+// Known differences on x86-64: underflow is detected after rounding (ARM: before), so a result that was rounded up to the smallest
+// normal number does not raise UFC, and with FPCR.FZ set is not flushed; with FZ set, IDC is not raised by flushed operands and
+// a flushed result raises IXC beside UFC.
 #pragma once
 // To the end of the including file.
 #pragma STDC FENV_ACCESS ON
