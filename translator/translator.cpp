@@ -222,11 +222,14 @@ Exit run(Cpu& cpu) {
     edge = nullptr;
     indirect = false;
     stencil::ferry_enter(&cpu, reinterpret_cast<const void*>(code));
-    if (logging(Log::exits)) log(Log::exits, "exit %u at %#llx", static_cast<u32>(cpu.exit_reason), (unsigned long long)cpu.pc);
     switch (static_cast<ExitReason>(cpu.exit_reason)) {
-      case ExitReason::link: edge = reinterpret_cast<const Edge*>(cpu.exit_operand); break;
+      case ExitReason::link:
+        edge = &static_cast<Generation*>(cpu.generation)->edge_at(cpu.exit_operand);
+        cpu.pc = edge->target;
+        break;
       case ExitReason::lookup: indirect = true; break;
       case ExitReason::poll:
+        cpu.pc = static_cast<Generation*>(cpu.generation)->block_at(cpu.exit_operand).pc;
         if (poll_wanted(cpu)) return {ExitReason::poll};
         break;
       case ExitReason::tagged:

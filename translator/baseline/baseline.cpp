@@ -95,6 +95,11 @@ struct Placer {
   void paste(u32 id, const u64* operands, u64 taken = 0, u64 return_code = 0) {
     stencil::paste(library, id, cursor, {operands, taken != 0 ? taken : cursor.run, return_code}, generation.constants);
   }
+  void thunk(u64 stub) {
+    stencil::write_thunk(cursor.write, cursor.run, stub);
+    cursor.write += stencil::patchable_alignment;
+    cursor.run += stencil::patchable_alignment;
+  }
   void align() {
     size_t padding = -cursor.run & (stencil::patchable_alignment - 1);
     stencil::fill_padding(cursor.write, padding);
@@ -105,17 +110,17 @@ struct Placer {
 
 u64 aligned(u64 address) { return (address + stencil::patchable_alignment - 1) & ~(stencil::patchable_alignment - 1); }
 
-// The edges of a block, whose thunks follow its body in this order at fixed distances.
+// The edges of a block, whose thunks follow its body in this order.
 struct Edges {
   struct Pending {
     u64 target, site;
   };
   Pending pending[2 * max_instructions + 2];
   u32 count = 0;
-  u64 first_thunk, stride;
+  u64 first_thunk;
 
-  u64 thunk(u32 i) const { return first_thunk + i * stride; }
-  // Returns the address to jump to for `target`: its code when it exists, else a new edge's thunk.
+  u64 thunk(u32 i) const { return first_thunk + i * stencil::patchable_alignment; }
+  // A new edge; returns its thunk.
   u64 add(u64 target, u64 site) {
     pending[count] = {target, site};
     return thunk(count++);
@@ -175,14 +180,11 @@ Translation translate(Generation& generation, GuestAddr guest_pc) {
   generation.code.commit(generation.used + 16384);
   Placer placer{generation, {generation.code.writable(generation.code.run_base() + generation.used), generation.code.run_base() + generation.used}};
   u64 base = generation.code.run_base(), begin = placer.cursor.run;
-  u64 poll_exit[] = {pc, static_cast<u64>(ExitReason::poll), 0};
-  placer.paste(stencil_of(Glue::leave_at), poll_exit);
-  placer.align();
+  placer.thunk(generation.poll_stub);
 
   u64 entry = placer.cursor.run;
   Edges edges;
   edges.first_thunk = aligned(entry + body_size(plan, placer.library));
-  edges.stride = aligned(placer.library.stencils[stencil_of(Glue::edge)].size);
   if (plan.falls_through) edges.add(pc + 4 * plan.count, 0);  // first, so that the body runs into it
   Block block{pc, static_cast<u32>(begin - base), static_cast<u32>(entry - base), 0, static_cast<u32>(generation.offsets.size()), plan.count};
   placer.paste(stencil_of(Glue::block_entry), nullptr, begin);
@@ -198,13 +200,13 @@ Translation translate(Generation& generation, GuestAddr guest_pc) {
   placer.align();
   for (u32 i = 0; i < edges.count; i++) {
     check(placer.cursor.run == edges.thunk(i));
-    const Edge& edge = generation.edges.push({edges.pending[i].target, placer.cursor.run, edges.pending[i].site});
-    u64 operands[] = {edge.target, reinterpret_cast<u64>(&edge)};
-    placer.paste(stencil_of(Glue::edge), operands);
-    placer.align();
+    const auto& [target, site] = edges.pending[i];
+    const Edge& edge = generation.edges.push(
+        {target, static_cast<u32>(edges.thunk(i) - base), site == 0 ? 0 : static_cast<u32>(site - base)});
+    placer.thunk(generation.link_stub);
     u64 known = generation.map.find(edge.target);
     if (edge.target == pc) known = entry;
-    if (known != 0) stencil::redirect(generation.code.writable(edge.thunk), edge.thunk, known);
+    if (known != 0) stencil::redirect(generation.code.writable(edges.thunk(i)), edges.thunk(i), known);
   }
   stencil::publish(begin, placer.cursor.run - begin);
   generation.used = placer.cursor.run - base;
@@ -216,8 +218,9 @@ Translation translate(Generation& generation, GuestAddr guest_pc) {
 }
 
 void link(Generation& generation, const Edge& edge, u64 code, bool alone) {
-  if (alone && edge.site != 0) stencil::repoint_jump(generation.code.writable(edge.site), edge.site, code);
-  stencil::redirect(generation.code.writable(edge.thunk), edge.thunk, code);
+  u64 base = generation.code.run_base(), thunk = base + edge.thunk, site = base + edge.site;
+  if (alone && edge.site != 0) stencil::repoint_jump(generation.code.writable(site), site, code);
+  stencil::redirect(generation.code.writable(thunk), thunk, code);
 }
 
 }  // namespace ferry::baseline

@@ -10,12 +10,6 @@ using translator::ExitReason;
 
 FERRY_INLINE Branch block_entry(Cpu& cpu, Target) { return {--cpu.budget < 0}; }
 
-FERRY_INLINE Leave edge(Cpu& cpu, Imm64 pc, Imm64 self) {
-  cpu.pc = pc;
-  cpu.exit_operand = self;
-  return {static_cast<u64>(ExitReason::link)};
-}
-
 FERRY_INLINE Leave leave_at(Cpu& cpu, Imm64 pc, UImm reason, Imm64 operand) {
   cpu.pc = pc;
   cpu.exit_operand = operand;
@@ -31,7 +25,6 @@ struct StencilEntry {
 
 [[gnu::section("ferry_stencils"), gnu::used]] static constexpr StencilEntry entries[] = {
     {stencil_of(Glue::block_entry), &Reading<&block_entry>::stencil},
-    {stencil_of(Glue::edge), &Reading<&edge>::stencil},
     {stencil_of(Glue::leave_at), &Reading<&leave_at>::stencil},
     {stencil_of(Glue::leave), &Reading<&leave>::stencil},
 };

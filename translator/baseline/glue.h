@@ -6,7 +6,6 @@ namespace ferry::baseline {
 
 enum class Glue : u16 {
   block_entry,  // one block of the budget; goes to `taken` when it is used up
-  edge,         // an unlinked edge: operands are the target pc and the edge's own address
   leave_at,     // leaves: operands are the pc, the ExitReason, and exit_operand
   leave,        // leaves with the ExitReason operand; cpu.pc is set
   count

@@ -37,12 +37,45 @@ Generation::Generation(size_t code_size)
   memcpy(code.writable(code.run_base()), library.constants, library.constants_size);
   constants = code.run_base();
   used = (library.constants_size + 63) / 64 * 64;
+  link_stub = place_stub(stencil::ThunkKind::link);
+  poll_stub = place_stub(stencil::ThunkKind::poll);
   stencil::Cursor cursor{code.writable(code.run_base() + used), code.run_base() + used};
   dispatch = cursor.run;
   u64 reason = static_cast<u64>(translator::ExitReason::lookup);
   stencil::paste(library, baseline::stencil_of(baseline::Glue::leave), cursor, {&reason, 0, 0}, constants);
-  stencil::publish(dispatch, cursor.run - dispatch);
+  stencil::publish(constants, cursor.run - constants);
   used = (cursor.run - code.run_base() + 63) / 64 * 64;
+}
+
+u64 Generation::place_stub(stencil::ThunkKind kind) {
+  stencil::StubCode stub = stencil::thunk_stub(kind);
+  u64 run = code.run_base() + used;
+  memcpy(code.writable(run), stub.code, stub.size);
+  used += (stub.size + 15) / 16 * 16;
+  return run;
+}
+
+namespace {
+// The element of an array that is sorted by an offset member, where it is `offset`.
+template <auto member, class T>
+const T& find_sorted(const ReservedArray<T>& array, u32 offset) {
+  size_t low = 0, high = array.size();
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (array[middle].*member < offset) low = middle + 1;
+    else high = middle;
+  }
+  check(low < array.size() && array[low].*member == offset);
+  return array[low];
+}
+}  // namespace
+
+const Edge& Generation::edge_at(u64 exit_operand) const {
+  return find_sorted<&Edge::thunk>(edges, static_cast<u32>(exit_operand - stencil::thunk_return_offset - code.run_base()));
+}
+
+const Block& Generation::block_at(u64 exit_operand) const {
+  return find_sorted<&Block::begin>(blocks, static_cast<u32>(exit_operand - stencil::thunk_return_offset - code.run_base()));
 }
 
 bool Generation::has_room() const {
@@ -74,7 +107,7 @@ u32 Generation::invalidate_page(u64 page) {
     const Block& block = blocks[index];
     u64 entry = code.run_base() + block.entry;
     if (map.find(block.pc) == entry) map.set(block.pc, 0);
-    // Whoever still jumps here leaves through the block's own poll exit, which names its pc.
+    // Whoever still jumps here leaves through the block's own poll thunk, which names its pc.
     stencil::redirect(code.writable(entry), entry, code.run_base() + block.begin);
   }
   u32 count = static_cast<u32>(found->second.size());

@@ -9,13 +9,14 @@
 
 #include "translator/cache/block_map.h"
 #include "translator/cache/code_memory.h"
+#include "translator/stencil/host.h"
 
 namespace ferry::cache {
 
 // A translated basic block, extended past conditional branches: `count` consecutive guest instructions from `pc`.
 struct Block {
   u64 pc;
-  u32 begin;         // code offset of the poll exit that precedes the entry
+  u32 begin;         // code offset of the poll thunk, which the entry follows
   u32 entry, end;    // code offsets
   u32 first_offset;  // index of the first of `count` instruction starts, relative to `entry`
   u32 count;
@@ -24,8 +25,8 @@ struct Block {
 // A way out of a block to a fixed guest pc. Its thunk leaves to the dispatcher until it is linked, then jumps to the block.
 struct Edge {
   u64 target;
-  u64 thunk;  // run address
-  u64 site;   // run address of the jump to the thunk that may be repointed; 0: fallthrough or return
+  u32 thunk;  // code offset
+  u32 site;   // code offset of the jump to the thunk that may be repointed; 0: fallthrough or return
 };
 
 // Address space for `capacity` Ts, committed by touching; elements never move, so a reader needs no lock.
@@ -60,6 +61,7 @@ class Generation {
   CodeMemory code;
   size_t used = 0;  // bytes of code memory
   u64 constants;    // run address of the stencil library's constants
+  u64 link_stub, poll_stub;  // run addresses: what thunks call
   u64 dispatch;     // run address of the exit that looks cpu.pc up
   BlockMap map;
   ReservedArray<Block> blocks;
@@ -74,8 +76,15 @@ class Generation {
   // The guest pc of the instruction whose code contains the run address; 0 when it is no instruction's.
   u64 locate(u64 run) const;
 
+  // The edge and the block of a thunk's exit_operand.
+  const Edge& edge_at(u64 exit_operand) const;
+  const Block& block_at(u64 exit_operand) const;
+
   // Drops the blocks of one guest page; returns how many.
   u32 invalidate_page(u64 page);
+
+ private:
+  u64 place_stub(stencil::ThunkKind kind);
 };
 
 }  // namespace ferry::cache

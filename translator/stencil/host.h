@@ -20,6 +20,19 @@ void redirect(u8* write, u64 run, u64 target);
 // Patches a pasted jump (a hole of source `taken` at site) to another target. Not atomic: only while no other thread runs code.
 void repoint_jump(u8* write_site, u64 run_site, u64 target);
 
+// A thunk: the shortest code that leaves with its own address as exit_operand, so that what belongs to it need not be part of
+// the code. It occupies patchable_alignment bytes, calls one of the two stubs, and redirect() turns it into a jump.
+enum class ThunkKind : u8 { link, poll };
+void write_thunk(u8* write, u64 run, u64 stub);
+// exit_operand of a thunk's exit minus the thunk's address.
+extern const u64 thunk_return_offset;
+// The stub's code: position-independent, to be copied to within a jump's reach of the thunks.
+struct StubCode {
+  const void* code;
+  size_t size;
+};
+StubCode thunk_stub(ThunkKind kind);
+
 // Fills `size` bytes (less than patchable_alignment) with instructions that do nothing.
 void fill_padding(u8* write, size_t size);
 

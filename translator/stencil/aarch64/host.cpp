@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "guest/check.h"
+#include "translator/exit_reason.h"
 
 using ferry::aarch64::Cpu;
 
@@ -27,7 +28,8 @@ extern "C" [[gnu::naked]] void ferry_enter(Cpu*, const void*) {
     stp d10, d11, [sp, #112]
     stp d12, d13, [sp, #128]
     stp d14, d15, [sp, #144]
-    str x0, [sp, #160]
+    adr x9, ferry_leave
+    stp x0, x9, [sp, #160]
     mov x9, sp
     str x9, [x0, %[host_sp]]
     mrs x9, fpcr
@@ -69,6 +71,24 @@ ferry_leave:
 }
 extern "C" const char ferry_leave[];
 
+// Called by a thunk, with the Cpu in x20 as in every stencil. The call took the link register: ferry_leave's address is in the frame.
+#define FERRY_STUB(name, why)                                                                                              \
+  extern "C" [[gnu::naked, gnu::used]] void name##_code() {                                                                \
+    asm(".globl " #name ", " #name "_end\n.hidden " #name ", " #name "_end\n" #name ":\n\t"                               \
+        "str x30, [x20, %[operand]]\n\t"                                                                                  \
+        "mov w9, %[reason_value]\n\t"                                                                                     \
+        "str x9, [x20, %[reason]]\n\t"                                                                                    \
+        "ldr x30, [sp, #168]\n\t"                                                                                         \
+        "ret\n" #name "_end:"                                                                                              \
+        :                                                                                                                  \
+        : [operand] "i"(offsetof(Cpu, exit_operand)), [reason] "i"(offsetof(Cpu, exit_reason)),                            \
+          [reason_value] "i"(static_cast<int>(ferry::translator::ExitReason::why)));                                       \
+  }                                                                                                                        \
+  extern "C" const char name[], name##_end[];
+FERRY_STUB(ferry_stub_link, link)
+FERRY_STUB(ferry_stub_poll, poll)
+#undef FERRY_STUB
+
 namespace ferry::stencil {
 
 namespace {
@@ -84,6 +104,8 @@ void lo12(u8* write, u64 value, int scale) {
   check(value < (u64{4096} << scale) && (value & ((1u << scale) - 1)) == 0);
   edit(write, 0xfffu << 10, static_cast<u32>(value >> scale) << 10);
 }
+
+constexpr u32 nop = 0xd503201f;
 
 void movw(u8* write, u64 value, int group) { edit(write, 0xffffu << 5, static_cast<u32>(value >> (16 * group) & 0xffff) << 5); }
 
@@ -128,8 +150,19 @@ void repoint_jump(u8* write_site, u64 run_site, u64 target) {
   publish(run_site, 4);
 }
 
+const u64 thunk_return_offset = 4;
+
+void write_thunk(u8* write, u64 run, u64 stub) {
+  const u32 words[] = {0x94000000 | (branch_word(run, stub) & 0x03ffffff), nop};  // BL; the link register names the thunk
+  memcpy(write, words, sizeof words);
+}
+
+StubCode thunk_stub(ThunkKind kind) {
+  if (kind == ThunkKind::link) return {ferry_stub_link, static_cast<size_t>(ferry_stub_link_end - ferry_stub_link)};
+  return {ferry_stub_poll, static_cast<size_t>(ferry_stub_poll_end - ferry_stub_poll)};
+}
+
 void fill_padding(u8* write, size_t size) {
-  constexpr u32 nop = 0xd503201f;
   if (size == 4) memcpy(write, &nop, sizeof nop);
 }
 

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "guest/check.h"
+#include "translator/exit_reason.h"
 
 using ferry::aarch64::Cpu;
 
@@ -48,6 +49,23 @@ ferry_leave:
 }
 extern "C" const char ferry_leave[];
 
+// Called by a thunk, with the Cpu in r12 as in every stencil; its RET goes on at ferry_leave.
+#define FERRY_STUB(name, why)                                                                                   \
+  extern "C" [[gnu::naked, gnu::used]] void name##_code() {                                                     \
+    asm(".globl " #name ", " #name "_end\n.hidden " #name ", " #name "_end\n" #name ":\n\t"                    \
+        "pop %%rax\n\t"                                                                                         \
+        "mov %%rax, %c[operand](%%r12)\n\t"                                                                     \
+        "movq %[reason_value], %c[reason](%%r12)\n\t"                                                           \
+        "ret\n" #name "_end:"                                                                                   \
+        :                                                                                                       \
+        : [operand] "i"(offsetof(Cpu, exit_operand)), [reason] "i"(offsetof(Cpu, exit_reason)),                 \
+          [reason_value] "i"(static_cast<int>(ferry::translator::ExitReason::why)));                            \
+  }                                                                                                             \
+  extern "C" const char name[], name##_end[];
+FERRY_STUB(ferry_stub_link, link)
+FERRY_STUB(ferry_stub_poll, poll)
+#undef FERRY_STUB
+
 namespace ferry::stencil {
 
 namespace {
@@ -80,6 +98,19 @@ void redirect(u8* write, u64 run, u64 target) {
 }
 
 void repoint_jump(u8* write_site, u64 run_site, u64 target) { put(write_site, displacement(run_site + 4, target)); }
+
+const u64 thunk_return_offset = 5;
+
+void write_thunk(u8* write, u64 run, u64 stub) {
+  write[0] = 0xe8;  // call rel32
+  put(write + 1, displacement(run + 5, stub));
+  fill_padding(write + 5, 3);
+}
+
+StubCode thunk_stub(ThunkKind kind) {
+  if (kind == ThunkKind::link) return {ferry_stub_link, static_cast<size_t>(ferry_stub_link_end - ferry_stub_link)};
+  return {ferry_stub_poll, static_cast<size_t>(ferry_stub_poll_end - ferry_stub_poll)};
+}
 
 void fill_padding(u8* write, size_t size) {
   // The multi-byte NOPs recommended by the SDM (table 4-12), by length.
