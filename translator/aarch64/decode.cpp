@@ -39,7 +39,7 @@ template <RowId row, int field = 0>
     return above;
   } else {
     constexpr Field f = pattern.fields[field];
-    if constexpr (f.variant) above = above << f.width | (word >> f.low & ((1u << f.width) - 1));
+    if constexpr (f.variant) above = above << f.selected_width() | f.selected(word);
     return variant_of<row, field + 1>(word, above);
   }
 }
