@@ -139,17 +139,12 @@ THREE_SAME_SCALAR(sub_scalar, Unsigned, subtract)
 THREE_SAME_SCALAR(cmtst_scalar, Unsigned, any_common_bit)
 THREE_SAME_SCALAR(cmeq_scalar, Unsigned, equal)
 
-// ---- Dot products: each word gains the sum of four products of bytes.
+// ---- Dot products.
 
-template <class Word>
-FERRY_INLINE Lanes<Word> dot_product(Lanes<Word> sum, Lanes<Word> a, Lanes<Word> b) {
-  for (int shift = 0; shift < 32; shift += 8) sum += (a << (24 - shift) >> 24) * (b << (24 - shift) >> 24);
-  return sum;
-}
 template <int q>
-SEM sdot_vector(Cpu&, VDst vd, VSrc vn, VSrc vm) { put<8 << q>(vd, dot_product<i32>(get<i32>(vd), get<i32>(vn), get<i32>(vm))); }
+SEM sdot_vector(Cpu&, VDst vd, VSrc vn, VSrc vm) { put<8 << q>(vd, dot_product(get<i32>(vd), get<i32>(vn), get<i32>(vm))); }
 template <int q>
-SEM udot_vector(Cpu&, VDst vd, VSrc vn, VSrc vm) { put<8 << q>(vd, dot_product<u32>(get<u32>(vd), get<u32>(vn), get<u32>(vm))); }
+SEM udot_vector(Cpu&, VDst vd, VSrc vn, VSrc vm) { put<8 << q>(vd, dot_product(get<u32>(vd), get<u32>(vn), get<u32>(vm))); }
 
 // ---- Two registers.
 

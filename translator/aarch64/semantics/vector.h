@@ -121,7 +121,8 @@ FERRY_INLINE Lanes<T> splat(T value) { return value - Lanes<T>{}; }
 // Saturation is sticky: FPSR.QC, bit 27. `differing` is nonzero in lanes that saturated.
 template <class V>
 FERRY_INLINE void note_saturation(Cpu& cpu, V differing) {
-  auto halves = as<Lanes<u64>>(differing);
+  auto halves = as<Lanes<u64, sizeof(V) / 8>>(differing);
+  if constexpr (sizeof(V) == 32) halves = halves | __builtin_shufflevector(halves, halves, 2, 3, 0, 1);
   cpu.fpsr |= static_cast<u32>((halves[0] | halves[1]) != 0) << 27;
 }
 
@@ -176,6 +177,13 @@ FERRY_INLINE void put_narrowed(VDst destination, V value) {
   static_assert(sizeof(V) == 8);
   if constexpr (part == 0) destination = as<u64>(value);
   else destination = Lanes<u64>{destination.as<u64>(), as<u64>(value)};
+}
+
+// Each word of the sum gains four products of bytes, taken from words whose type gives their sign.
+template <class V>
+FERRY_INLINE V dot_product(V sum, V a, V b) {
+  for (int shift = 0; shift < 32; shift += 8) sum += (a << (24 - shift) >> 24) * (b << (24 - shift) >> 24);
+  return sum;
 }
 
 // ---- Frames. An operation takes lanes and gives lanes; one that saturates takes the Cpu first.
