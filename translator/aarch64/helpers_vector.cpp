@@ -9,7 +9,6 @@
 #endif
 
 namespace ferry::aarch64 {
-namespace {
 
 using Block = HelperVector;
 using ByteBlock = u8 __attribute__((vector_size(16)));
@@ -17,7 +16,7 @@ using WordBlock = u32 __attribute__((vector_size(16)));
 
 // ---- Portable forms.
 
-Block polynomial_multiply(u64 a, u64 b) {
+Block portable::polynomial_multiply(u64 a, u64 b) {
   u64 low = 0, high = 0;
   for (int i = 0; i < 64; i++) {
     u64 selected = 0 - (b >> i & 1);
@@ -27,6 +26,7 @@ Block polynomial_multiply(u64 a, u64 b) {
   return Block{low, high};
 }
 
+namespace {
 struct Substitution {
   u8 forward[256], backward[256];
 };
@@ -55,21 +55,23 @@ constexpr Substitution make_substitution() {
 }
 constexpr Substitution substitution = make_substitution();
 static_assert(substitution.forward[0x53] == 0xed && substitution.backward[0x63] == 0);
+}  // namespace
 
 // Row r of the state (bytes r, r + 4, ...) moves r columns left, or right.
-Block aes_encrypt(Block state) {
+Block portable::aes_encrypt(Block state) {
   auto in = std::bit_cast<ByteBlock>(state);
   ByteBlock out{};
   for (int i = 0; i < 16; i++) out[i] = substitution.forward[in[(i + 4 * (i % 4)) % 16]];
   return std::bit_cast<Block>(out);
 }
-Block aes_decrypt(Block state) {
+Block portable::aes_decrypt(Block state) {
   auto in = std::bit_cast<ByteBlock>(state);
   ByteBlock out{};
   for (int i = 0; i < 16; i++) out[i] = substitution.backward[in[(i + 16 - 4 * (i % 4)) % 16]];
   return std::bit_cast<Block>(out);
 }
 
+namespace {
 u32 choose(u32 x, u32 y, u32 z) { return (x & y) | (~x & z); }
 u32 parity(u32 x, u32 y, u32 z) { return x ^ y ^ z; }
 u32 majority(u32 x, u32 y, u32 z) { return (x & y) | (x & z) | (y & z); }
@@ -85,10 +87,9 @@ Block sha1_rounds(Block abcd, u32 e, Block schedule) {
   return std::bit_cast<Block>(WordBlock{a, b, c, d});
 }
 
-struct Sha256State {
-  Block abcd, efgh;
-};
-Sha256State sha256_rounds(Block abcd, Block efgh, Block schedule) {
+}  // namespace
+
+portable::Sha256State portable::sha256_rounds(Block abcd, Block efgh, Block schedule) {
   auto [a, b, c, d] = std::bit_cast<std::array<u32, 4>>(abcd);
   auto [e, f, g, h] = std::bit_cast<std::array<u32, 4>>(efgh);
   auto words = std::bit_cast<std::array<u32, 4>>(schedule);
@@ -102,6 +103,8 @@ Sha256State sha256_rounds(Block abcd, Block efgh, Block schedule) {
 
 // ---- Host instructions.
 
+namespace {
+using portable::Sha256State;
 #if defined(__x86_64__)
 [[gnu::target("pclmul")]] Block polynomial_multiply_host(u64 a, u64 b) {
   return std::bit_cast<Block>(_mm_clmulepi64_si128(_mm_cvtsi64_si128(static_cast<i64>(a)), _mm_cvtsi64_si128(static_cast<i64>(b)), 0));
@@ -126,10 +129,10 @@ Sha256State sha256_rounds(Block abcd, Block efgh, Block schedule) {
 #else
 // AArch64 hosts take the portable forms.
 #define FERRY_HOST_HAS(feature) false
-#define polynomial_multiply_host polynomial_multiply
-#define aes_encrypt_host aes_encrypt
-#define aes_decrypt_host aes_decrypt
-#define sha256_rounds_host sha256_rounds
+#define polynomial_multiply_host portable::polynomial_multiply
+#define aes_encrypt_host portable::aes_encrypt
+#define aes_decrypt_host portable::aes_decrypt
+#define sha256_rounds_host portable::sha256_rounds
 #endif
 
 }  // namespace
@@ -141,20 +144,20 @@ using namespace ferry::aarch64;
 extern "C" {
 
 HelperVector ferry_a64_polynomial_multiply(u64 a, u64 b) {
-  return FERRY_HOST_HAS("pclmul") ? polynomial_multiply_host(a, b) : polynomial_multiply(a, b);
+  return FERRY_HOST_HAS("pclmul") ? polynomial_multiply_host(a, b) : portable::polynomial_multiply(a, b);
 }
-HelperVector ferry_a64_aes_encrypt(HelperVector state) { return FERRY_HOST_HAS("aes") ? aes_encrypt_host(state) : aes_encrypt(state); }
-HelperVector ferry_a64_aes_decrypt(HelperVector state) { return FERRY_HOST_HAS("aes") ? aes_decrypt_host(state) : aes_decrypt(state); }
+HelperVector ferry_a64_aes_encrypt(HelperVector state) { return FERRY_HOST_HAS("aes") ? aes_encrypt_host(state) : portable::aes_encrypt(state); }
+HelperVector ferry_a64_aes_decrypt(HelperVector state) { return FERRY_HOST_HAS("aes") ? aes_decrypt_host(state) : portable::aes_decrypt(state); }
 
 HelperVector ferry_a64_sha1_choose(HelperVector abcd, u32 e, HelperVector schedule) { return sha1_rounds<choose>(abcd, e, schedule); }
 HelperVector ferry_a64_sha1_parity(HelperVector abcd, u32 e, HelperVector schedule) { return sha1_rounds<parity>(abcd, e, schedule); }
 HelperVector ferry_a64_sha1_majority(HelperVector abcd, u32 e, HelperVector schedule) { return sha1_rounds<majority>(abcd, e, schedule); }
 
 HelperVector ferry_a64_sha256_abcd(HelperVector abcd, HelperVector efgh, HelperVector schedule) {
-  return (FERRY_HOST_HAS("sha") ? sha256_rounds_host(abcd, efgh, schedule) : sha256_rounds(abcd, efgh, schedule)).abcd;
+  return (FERRY_HOST_HAS("sha") ? sha256_rounds_host(abcd, efgh, schedule) : portable::sha256_rounds(abcd, efgh, schedule)).abcd;
 }
 HelperVector ferry_a64_sha256_efgh(HelperVector abcd, HelperVector efgh, HelperVector schedule) {
-  return (FERRY_HOST_HAS("sha") ? sha256_rounds_host(abcd, efgh, schedule) : sha256_rounds(abcd, efgh, schedule)).efgh;
+  return (FERRY_HOST_HAS("sha") ? sha256_rounds_host(abcd, efgh, schedule) : portable::sha256_rounds(abcd, efgh, schedule)).efgh;
 }
 
 }  // extern "C"

@@ -5,7 +5,18 @@
 
 namespace ferry::aarch64 {
 typedef u64 HelperVector __attribute__((vector_size(16)));
-}
+
+// What the helpers below do on machines without the instructions; tests compare the two.
+namespace portable {
+struct Sha256State {
+  HelperVector abcd, efgh;
+};
+HelperVector polynomial_multiply(u64 a, u64 b);
+HelperVector aes_encrypt(HelperVector state);
+HelperVector aes_decrypt(HelperVector state);
+Sha256State sha256_rounds(HelperVector abcd, HelperVector efgh, HelperVector schedule);
+}  // namespace portable
+}  // namespace ferry::aarch64
 
 extern "C" {
 // The 128-bit product of polynomials over {0,1}.

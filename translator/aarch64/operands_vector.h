@@ -54,6 +54,11 @@ constexpr u64 vm_element(u32 w, u64) {
 // which is below the element's bits for all amounts.
 constexpr u32 shift_element_bits(u32 w) { return 8u << (31 - __builtin_clz(bits(w, 19, 4) | 1)); }
 constexpr u64 left_shift(u32 w, u64) { return bits(w, 16, 7) - shift_element_bits(w); }
+// Signed lanes may as well be shifted by one less than their bits as by all of them.
+constexpr u64 right_shift_signed(u32 w, u64) {
+  u64 amount = 2 * shift_element_bits(w) - bits(w, 16, 7);
+  return amount == shift_element_bits(w) ? amount - 1 : amount;
+}
 constexpr u64 right_shift_less_1(u32 w, u64) { return 2 * shift_element_bits(w) - bits(w, 16, 7) - 1; }
 
 // AdvSIMDExpandImm(), and its inverse for MVNI and BIC.

@@ -34,6 +34,9 @@ template <int imm5, class T>
 FERRY_INLINE void insert(VDst vd, T value) {
   auto lanes = get<T>(vd);
   lanes[imm5 >> (size_of<T> + 1)] = value;
+#if defined(FERRY_STENCIL) && defined(__x86_64__)
+  asm("" : "+x"(lanes));  // clang would make it a store of one element
+#endif
   put(vd, lanes);
 }
 constexpr int imm5_size(int imm5) { return __builtin_ctz(static_cast<unsigned>(imm5) | 16); }

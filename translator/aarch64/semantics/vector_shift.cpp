@@ -7,7 +7,8 @@
 
 namespace ferry::aarch64 {
 
-// ---- By immediate. The amount is one of 0 .. bits - 1; for right shifts it is the instruction's less 1.
+// ---- By immediate. The amount is one of 0 .. bits - 1; for right shifts but SSHR and SSRA it is the
+// instruction's less 1.
 
 template <class V>
 FERRY_INLINE V shift_left(V v, u64 amount) { return v << splat(static_cast<ElementOf<V>>(amount)); }
@@ -81,9 +82,9 @@ FERRY_INLINE auto shift_left_saturating_unsigned(Cpu& cpu, V v, u64 amount) {
   SHIFT(name, Sign, expression)            \
   SHIFT_SCALAR_DOUBLEWORD(name##_scalar, Sign, expression)
 
-SHIFT_BOTH(sshr, Signed, shift_right(v, amount))
+SHIFT_BOTH(sshr, Signed, v >> splat(static_cast<T>(amount)))
 SHIFT_BOTH(ushr, Unsigned, shift_right(v, amount))
-SHIFT_BOTH(ssra, Signed, old + shift_right(v, amount))
+SHIFT_BOTH(ssra, Signed, old + (v >> splat(static_cast<T>(amount))))
 SHIFT_BOTH(usra, Unsigned, old + shift_right(v, amount))
 SHIFT_BOTH(srshr, Signed, shift_right_rounding(v, amount))
 SHIFT_BOTH(urshr, Unsigned, shift_right_rounding(v, amount))
