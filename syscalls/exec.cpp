@@ -24,17 +24,16 @@ namespace ferry::syscalls {
 Handover handover_template;
 void (*before_exit_group)() = nullptr;
 
-// Everything an execve allocates, so that the parent of a vfork child that has gone can free it.
+// Everything an execve allocates, so that the parent of a vfork child that has gone can free it. Memory only: descriptors are
+// numbers in the child's own table.
 struct ExecRequest {
   std::string path;
   std::vector<std::string> arguments, environment;
-  std::optional<loader::Program> program;
+  bool native = false;
+  std::string host_path;                    // of the program that runs, after #! lines; empty: program_fd
   std::vector<std::string> host_arguments;
   std::vector<char*> argument_pointers, environment_pointers;
-  int program_fd = -1;  // a descriptor the next ferry gets
-  ~ExecRequest() {
-    if (program_fd >= 0) close(program_fd);
-  }
+  int program_fd = -1;                      // a descriptor the next ferry gets
 };
 
 void free_exec_request(Thread& thread) {
@@ -97,10 +96,9 @@ i64 host_exec(Thread& thread, int fd, const char* file, ExecRequest& request) {
 }
 
 i64 exec_native(Thread& thread, ExecRequest& request) {
-  request.host_arguments = request.program->arguments();
   request.argument_pointers = pointers_to(request.host_arguments);
-  if (request.program->host_path().empty() && request.program_fd >= 0) return host_exec(thread, request.program_fd, "", request);
-  return host_exec(thread, -1, request.program->host_path().c_str(), request);
+  if (request.host_path.empty() && request.program_fd >= 0) return host_exec(thread, request.program_fd, "", request);
+  return host_exec(thread, -1, request.host_path.c_str(), request);
 }
 
 i64 exec_foreign(Thread& thread, ExecRequest& request) {
@@ -122,7 +120,7 @@ i64 exec_foreign(Thread& thread, ExecRequest& request) {
   // Neither ferry nor /proc can be seen: what is left is the host's binfmt registration, if it has one.
   log(Log::warning, "execve %s: no /proc here to find ferry by; trying the host's binfmt_misc", request.path.c_str());
   request.argument_pointers = pointers_to(request.arguments);
-  return host_exec(thread, -1, request.program->host_path().c_str(), request);
+  return host_exec(thread, -1, request.host_path.c_str(), request);
 }
 
 Result<void> prepare(ExecRequest& request, const std::string& host_path) {
@@ -138,7 +136,9 @@ Result<void> prepare(ExecRequest& request, const std::string& host_path) {
     log(Log::load, "execve: %s", program.error().text.c_str());
     return fail(program.error().error);
   }
-  request.program = std::move(*program);
+  request.native = program->native();
+  request.host_path = program->host_path();
+  if (request.native) request.host_arguments = program->arguments();
   return {};
 }
 
@@ -162,9 +162,9 @@ Result<i64> execute(Thread& thread, ExecRequest& request, const std::string& hos
   TRY_VOID(prepare(request, host_path));
   TRY_VOID(block_signals(thread));
   request.environment_pointers = pointers_to(request.environment);
-  log(Log::load, "execve %s (%s)", request.path.c_str(), request.program->native() ? "host program" : "foreign program");
+  log(Log::load, "execve %s (%s)", request.path.c_str(), request.native ? "host program" : "foreign program");
   if (strace_enabled) strace_finish_pending(0);
-  return from_raw(request.program->native() ? exec_native(thread, request) : exec_foreign(thread, request));
+  return from_raw(request.native ? exec_native(thread, request) : exec_foreign(thread, request));
 }
 
 // Reads what both calls share; the caller fills in what is to be run.
@@ -177,6 +177,12 @@ Result<ExecRequest*> begin_request(Thread& thread, GuestAddr path, GuestAddr arg
   name_own_program(*request);
   if (request->arguments.empty()) request->arguments.emplace_back();  // as Linux does since 5.18
   return thread.exec_request = request.release();
+}
+
+// After an execve that failed.
+void end_request(Thread& thread) {
+  if (thread.exec_request->program_fd >= 0) close(thread.exec_request->program_fd);
+  free_exec_request(thread);
 }
 
 // A path relative to a directory descriptor, or a descriptor itself, is handed to the next ferry as an open file.
@@ -261,8 +267,7 @@ void adopt_own_executable(int fd) {
 Result<i64> sys_execve(Thread& thread, Path<follow> path, StringArray arguments, Environment environment) {
   ExecRequest* request = TRY(begin_request(thread, path.value, arguments.value, environment.value));
   Result<i64> result = request->path.empty() ? fail(ENOENT) : execute(thread, *request, program_host_path(request->path));
-  free_exec_request(thread);
-  return result;
+  return end_request(thread), result;
 }
 
 Result<i64> sys_execveat(Thread& thread, DirFd directory, PathAt<keep_if_flag<4>> path, StringArray arguments, Environment environment,
@@ -276,8 +281,7 @@ Result<i64> sys_execveat(Thread& thread, DirFd directory, PathAt<keep_if_flag<4>
     return execute(thread, *request, "");
   };
   Result<i64> result = run();
-  free_exec_request(thread);
-  return result;
+  return end_request(thread), result;
 }
 
 }  // namespace ferry::syscalls

@@ -42,7 +42,11 @@ void raise_fault(Thread& thread, const Exit& exit) {
   force_signal(thread, exit.signal, exit.code, address);
 }
 
-void raise_undefined(Thread& thread) {
+void raise_undefined(Thread& thread, const Exit& exit) {
+  // A program with a handler is probing the processor; without one it is about to die, and the user should know of what.
+  bool probing = thread.actions->actions[SIGILL].handler > 1;
+  log(probing ? Log::signals : Log::warning, "undefined instruction %08x at guest pc %#lx", static_cast<u32>(exit.address),
+      thread.cpu.pc);
   thread.signals.fault_address = thread.signals.fault_syndrome = 0;
   force_signal(thread, SIGILL, ILL_ILLOPC, thread.cpu.pc);
 }
@@ -92,7 +96,7 @@ void Thread::run() {
     switch (exit.reason) {
       case ExitReason::syscall: serve_syscall(*this); break;
       case ExitReason::poll: break;
-      case ExitReason::undefined: raise_undefined(*this); break;
+      case ExitReason::undefined: raise_undefined(*this, exit); break;
       case ExitReason::breakpoint: force_signal(*this, SIGTRAP, TRAP_BRKPT, cpu.pc); break;
       case ExitReason::fault: raise_fault(*this, exit); break;
       default: check(!"an exit of the translator's own");

@@ -124,10 +124,7 @@ Exit exit_of(const Cpu& cpu) {
   switch (reason) {
     case ExitReason::fault:
       return {.reason = reason, .signal = cpu.fault_signal, .code = cpu.fault_code, .address = cpu.fault_address, .write = cpu.fault_write != 0};
-    case ExitReason::undefined: {
-      log(Log::warning, "undefined instruction %08x at guest pc %#llx", static_cast<u32>(cpu.exit_operand), (unsigned long long)cpu.pc);
-      return {.reason = reason, .address = cpu.exit_operand};
-    }
+    case ExitReason::undefined: return {.reason = reason, .address = cpu.exit_operand};
     default: return {.reason = reason};
   }
 }

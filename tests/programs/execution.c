@@ -142,14 +142,21 @@ static void vfork_is_vfork(void) {
   }
   CHECK(error == ENOENT && exit_of(child) == 127);
 
+  int fds[2];
+  CHECK(pipe(fds) == 0);
   for (int i = 0; i < 20; i++) {
     child = vfork();
     if (child == 0) {
+      close(fds[0]);  // its own table of descriptors, whatever its execve opens there
+      close(fds[1]);
       execl(self, self, "nothing", NULL);
       _exit(98);
     }
     CHECK(exit_of(child) == 15);
+    CHECK(fcntl(fds[0], F_GETFD) == 0 && fcntl(fds[1], F_GETFD) == 0);
   }
+  close(fds[0]);
+  close(fds[1]);
   child = vfork();
   if (child == 0) {
     kill(getpid(), SIGKILL);
