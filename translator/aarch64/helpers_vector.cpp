@@ -107,7 +107,8 @@ namespace {
 using portable::Sha256State;
 #if defined(__x86_64__)
 [[gnu::target("pclmul")]] Block polynomial_multiply_host(u64 a, u64 b) {
-  return std::bit_cast<Block>(_mm_clmulepi64_si128(_mm_cvtsi64_si128(static_cast<i64>(a)), _mm_cvtsi64_si128(static_cast<i64>(b)), 0));
+  return std::bit_cast<Block>(
+      _mm_clmulepi64_si128(_mm_cvtsi64_si128(static_cast<i64>(a)), _mm_cvtsi64_si128(static_cast<i64>(b)), 0));
 }
 [[gnu::target("aes")]] Block aes_encrypt_host(Block state) {
   return std::bit_cast<Block>(_mm_aesenclast_si128(std::bit_cast<__m128i>(state), _mm_setzero_si128()));
@@ -117,8 +118,10 @@ using portable::Sha256State;
 }
 // SHA256RNDS2 does two rounds on c, d, g, h and a, b, e, f, each from high to low.
 [[gnu::target("sha,sse4.1")]] Sha256State sha256_rounds_host(Block abcd, Block efgh, Block schedule) {
-  __m128i low = std::bit_cast<__m128i>(abcd), high = std::bit_cast<__m128i>(efgh), words = std::bit_cast<__m128i>(schedule);
-  __m128i feba = _mm_shuffle_epi32(_mm_unpacklo_epi64(low, high), 0x1b), hgdc = _mm_shuffle_epi32(_mm_unpackhi_epi64(low, high), 0x1b);
+  __m128i low = std::bit_cast<__m128i>(abcd), high = std::bit_cast<__m128i>(efgh),
+          words = std::bit_cast<__m128i>(schedule);
+  __m128i feba = _mm_shuffle_epi32(_mm_unpacklo_epi64(low, high), 0x1b),
+          hgdc = _mm_shuffle_epi32(_mm_unpackhi_epi64(low, high), 0x1b);
   __m128i after_two = _mm_sha256rnds2_epu32(hgdc, feba, words);
   __m128i after_four = _mm_sha256rnds2_epu32(feba, after_two, _mm_shuffle_epi32(words, 0x0e));
   // What was a, b, e, f two rounds ago is c, d, g, h now.
@@ -146,18 +149,32 @@ extern "C" {
 HelperVector ferry_a64_polynomial_multiply(u64 a, u64 b) {
   return FERRY_HOST_HAS("pclmul") ? polynomial_multiply_host(a, b) : portable::polynomial_multiply(a, b);
 }
-HelperVector ferry_a64_aes_encrypt(HelperVector state) { return FERRY_HOST_HAS("aes") ? aes_encrypt_host(state) : portable::aes_encrypt(state); }
-HelperVector ferry_a64_aes_decrypt(HelperVector state) { return FERRY_HOST_HAS("aes") ? aes_decrypt_host(state) : portable::aes_decrypt(state); }
+HelperVector ferry_a64_aes_encrypt(HelperVector state) {
+  return FERRY_HOST_HAS("aes") ? aes_encrypt_host(state) : portable::aes_encrypt(state);
+}
+HelperVector ferry_a64_aes_decrypt(HelperVector state) {
+  return FERRY_HOST_HAS("aes") ? aes_decrypt_host(state) : portable::aes_decrypt(state);
+}
 
-HelperVector ferry_a64_sha1_choose(HelperVector abcd, u32 e, HelperVector schedule) { return sha1_rounds<choose>(abcd, e, schedule); }
-HelperVector ferry_a64_sha1_parity(HelperVector abcd, u32 e, HelperVector schedule) { return sha1_rounds<parity>(abcd, e, schedule); }
-HelperVector ferry_a64_sha1_majority(HelperVector abcd, u32 e, HelperVector schedule) { return sha1_rounds<majority>(abcd, e, schedule); }
+HelperVector ferry_a64_sha1_choose(HelperVector abcd, u32 e, HelperVector schedule) {
+  return sha1_rounds<choose>(abcd, e, schedule);
+}
+HelperVector ferry_a64_sha1_parity(HelperVector abcd, u32 e, HelperVector schedule) {
+  return sha1_rounds<parity>(abcd, e, schedule);
+}
+HelperVector ferry_a64_sha1_majority(HelperVector abcd, u32 e, HelperVector schedule) {
+  return sha1_rounds<majority>(abcd, e, schedule);
+}
 
 HelperVector ferry_a64_sha256_abcd(HelperVector abcd, HelperVector efgh, HelperVector schedule) {
-  return (FERRY_HOST_HAS("sha") ? sha256_rounds_host(abcd, efgh, schedule) : portable::sha256_rounds(abcd, efgh, schedule)).abcd;
+  return (FERRY_HOST_HAS("sha") ? sha256_rounds_host(abcd, efgh, schedule)
+                                : portable::sha256_rounds(abcd, efgh, schedule))
+      .abcd;
 }
 HelperVector ferry_a64_sha256_efgh(HelperVector abcd, HelperVector efgh, HelperVector schedule) {
-  return (FERRY_HOST_HAS("sha") ? sha256_rounds_host(abcd, efgh, schedule) : portable::sha256_rounds(abcd, efgh, schedule)).efgh;
+  return (FERRY_HOST_HAS("sha") ? sha256_rounds_host(abcd, efgh, schedule)
+                                : portable::sha256_rounds(abcd, efgh, schedule))
+      .efgh;
 }
 
 }  // extern "C"

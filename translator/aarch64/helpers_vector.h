@@ -27,9 +27,12 @@ ferry::aarch64::HelperVector ferry_a64_aes_encrypt(ferry::aarch64::HelperVector 
 ferry::aarch64::HelperVector ferry_a64_aes_decrypt(ferry::aarch64::HelperVector state);
 
 // Four rounds of SHA-1 by the function of SHA1C, SHA1P and SHA1M: the new a, b, c, d.
-ferry::aarch64::HelperVector ferry_a64_sha1_choose(ferry::aarch64::HelperVector abcd, ferry::u32 e, ferry::aarch64::HelperVector schedule);
-ferry::aarch64::HelperVector ferry_a64_sha1_parity(ferry::aarch64::HelperVector abcd, ferry::u32 e, ferry::aarch64::HelperVector schedule);
-ferry::aarch64::HelperVector ferry_a64_sha1_majority(ferry::aarch64::HelperVector abcd, ferry::u32 e, ferry::aarch64::HelperVector schedule);
+ferry::aarch64::HelperVector ferry_a64_sha1_choose(ferry::aarch64::HelperVector abcd, ferry::u32 e,
+                                                   ferry::aarch64::HelperVector schedule);
+ferry::aarch64::HelperVector ferry_a64_sha1_parity(ferry::aarch64::HelperVector abcd, ferry::u32 e,
+                                                   ferry::aarch64::HelperVector schedule);
+ferry::aarch64::HelperVector ferry_a64_sha1_majority(ferry::aarch64::HelperVector abcd, ferry::u32 e,
+                                                     ferry::aarch64::HelperVector schedule);
 
 // Four rounds of SHA-256: the new a, b, c, d (SHA256H) or e, f, g, h (SHA256H2).
 ferry::aarch64::HelperVector ferry_a64_sha256_abcd(ferry::aarch64::HelperVector abcd, ferry::aarch64::HelperVector efgh,

@@ -118,7 +118,9 @@ consteval Pattern parse_pattern(const char* text) {
         p++;
       }
       field.name = p;
-      while ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || *p == '_' || (p != field.name && *p >= '0' && *p <= '9')) p++;
+      while ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || *p == '_' ||
+             (p != field.name && *p >= '0' && *p <= '9'))
+        p++;
       field.name_length = static_cast<u8>(p - field.name);
       if (field.name_length == 0) pattern_error("unexpected character");
       field.width = 1;
@@ -132,7 +134,8 @@ consteval Pattern parse_pattern(const char* text) {
         for (const char* word = p[1] == 'h' ? ".highest" : ".lowest"; *word != 0; word++) {
           if (*p++ != *word) pattern_error("neither .highest nor .lowest");
         }
-        if (!field.variant || field.width > 4) pattern_error(".highest and .lowest are for variant fields of up to 4 bits");
+        if (!field.variant || field.width > 4)
+          pattern_error(".highest and .lowest are for variant fields of up to 4 bits");
       }
       if (p[0] == '!' && p[1] == '=') {
         field.has_excluded = true;

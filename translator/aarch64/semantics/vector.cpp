@@ -1,5 +1,5 @@
 // Advanced SIMD integer arithmetic, comparisons and logic: DDI 0487 C7.2.
-#include "translator/aarch64/semantics/vector.h"
+#include "translator/aarch64/semantics/vector_arithmetic.h"
 
 #include "translator/aarch64/semantics/vector_lookup.h"
 
@@ -10,15 +10,8 @@ namespace ferry::aarch64 {
 
 // ---- Operations on whole vectors of any lanes.
 
-constexpr auto add = FERRY_OPERATION(auto a, auto b) { return a + b; };
-constexpr auto subtract = FERRY_OPERATION(auto a, auto b) { return a - b; };
-constexpr auto multiply = FERRY_OPERATION(auto a, auto b) { return a * b; };
-constexpr auto multiply_add = FERRY_OPERATION(auto d, auto a, auto b) { return d + a * b; };
-constexpr auto multiply_subtract = FERRY_OPERATION(auto d, auto a, auto b) { return d - a * b; };
 constexpr auto maximum = FERRY_OPERATION(auto a, auto b) { return __builtin_elementwise_max(a, b); };
 constexpr auto minimum = FERRY_OPERATION(auto a, auto b) { return __builtin_elementwise_min(a, b); };
-constexpr auto difference = FERRY_OPERATION(auto a, auto b) { return __builtin_elementwise_max(a, b) - __builtin_elementwise_min(a, b); };
-constexpr auto difference_accumulate = FERRY_OPERATION(auto d, auto a, auto b) { return d + difference(a, b); };
 
 // Without the carry bit: the halves' sum, and what the bits below them add up to.
 constexpr auto halving_add = FERRY_OPERATION(auto a, auto b) { return (a & b) + ((a ^ b) >> 1); };
@@ -38,14 +31,18 @@ constexpr auto polynomial_multiply = FERRY_OPERATION(Bytes a, Bytes b) {
 
 // ---- Three registers of the same type.
 
-#define THREE_SAME(name, Sign, largest, operation)                  \
-  template <int q, int size>                                        \
-    requires(arrangement(q, size, largest))                         \
-  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) { three_same<8 << q, Sign<size>>(cpu, vd, vn, vm, operation); }
-#define THREE_SAME_ACCUMULATE(name, Sign, largest, operation)       \
-  template <int q, int size>                                        \
-    requires(arrangement(q, size, largest))                         \
-  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) { three_same_accumulate<8 << q, Sign<size>>(cpu, vd, vn, vm, operation); }
+#define THREE_SAME(name, Sign, largest, operation)              \
+  template <int q, int size>                                    \
+    requires(arrangement(q, size, largest))                     \
+  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) {               \
+    three_same<8 << q, Sign<size>>(cpu, vd, vn, vm, operation); \
+  }
+#define THREE_SAME_ACCUMULATE(name, Sign, largest, operation)              \
+  template <int q, int size>                                               \
+    requires(arrangement(q, size, largest))                                \
+  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) {                          \
+    three_same_accumulate<8 << q, Sign<size>>(cpu, vd, vn, vm, operation); \
+  }
 
 THREE_SAME(shadd, Signed, 2, halving_add)
 THREE_SAME(uhadd, Unsigned, 2, halving_add)
@@ -74,7 +71,9 @@ THREE_SAME_ACCUMULATE(mls_vector, Unsigned, 2, multiply_subtract)
 THREE_SAME(mul_vector, Unsigned, 2, multiply)
 
 template <int q>
-SEM pmul(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) { three_same<8 << q, u8>(cpu, vd, vn, vm, polynomial_multiply); }
+SEM pmul(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) {
+  three_same<8 << q, u8>(cpu, vd, vn, vm, polynomial_multiply);
+}
 
 // Neighbours combined: the first register's pairs make the lower half of the result.
 template <int q, class T, class Operation>
@@ -89,10 +88,12 @@ FERRY_INLINE void pairwise(VDst vd, VSrc vn, VSrc vm, Operation operation) {
   }
 }
 
-#define PAIRWISE(name, Sign, largest, operation) \
-  template <int q, int size>                     \
-    requires(arrangement(q, size, largest))      \
-  SEM name(Cpu&, VDst vd, VSrc vn, VSrc vm) { pairwise<q, Sign<size>>(vd, vn, vm, operation); }
+#define PAIRWISE(name, Sign, largest, operation)    \
+  template <int q, int size>                        \
+    requires(arrangement(q, size, largest))         \
+  SEM name(Cpu&, VDst vd, VSrc vn, VSrc vm) {       \
+    pairwise<q, Sign<size>>(vd, vn, vm, operation); \
+  }
 
 PAIRWISE(smaxp, Signed, 2, maximum)
 PAIRWISE(umaxp, Unsigned, 2, maximum)
@@ -102,20 +103,20 @@ PAIRWISE(addp_vector, Unsigned, 3, add)
 
 // ---- Logic.
 
-#define LOGIC(name, expression)                   \
-  template <int q>                                \
-  SEM name(Cpu&, VDst vd, VSrc vn, VSrc vm) {     \
-    auto n = get<u64>(vn), m = get<u64>(vm);      \
-    put<8 << q>(vd, expression);                  \
+#define LOGIC(name, expression)               \
+  template <int q>                            \
+  SEM name(Cpu&, VDst vd, VSrc vn, VSrc vm) { \
+    auto n = get<u64>(vn), m = get<u64>(vm);  \
+    put<8 << q>(vd, expression);              \
   }
-#define LOGIC_SELECT(name, expression)                               \
-  template <int q>                                                   \
-  SEM name(Cpu&, VDst vd, VSrc vn, VSrc vm) {                        \
-    auto d = get<u64>(vd), n = get<u64>(vn), m = get<u64>(vm);       \
-    put<8 << q>(vd, expression);                                     \
+#define LOGIC_SELECT(name, expression)                         \
+  template <int q>                                             \
+  SEM name(Cpu&, VDst vd, VSrc vn, VSrc vm) {                  \
+    auto d = get<u64>(vd), n = get<u64>(vn), m = get<u64>(vm); \
+    put<8 << q>(vd, expression);                               \
   }
 
-LOGIC(and_vector, n & m)
+LOGIC(and_vector, n& m)
 LOGIC(bic_vector_reg, n & ~m)
 LOGIC(orr_vector_reg, n | m)
 LOGIC(orn_vector, n | ~m)
@@ -126,9 +127,11 @@ LOGIC_SELECT(bif, (d & m) | (n & ~m))
 
 // ---- Scalars, all doublewords.
 
-#define THREE_SAME_SCALAR(name, Sign, operation) \
-  template <int...>                              \
-  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) { three_same<8, Sign<3>>(cpu, vd, vn, vm, operation); }
+#define THREE_SAME_SCALAR(name, Sign, operation)        \
+  template <int...>                                     \
+  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) {       \
+    three_same<8, Sign<3>>(cpu, vd, vn, vm, operation); \
+  }
 
 THREE_SAME_SCALAR(cmgt_scalar, Signed, greater)
 THREE_SAME_SCALAR(cmhi_scalar, Unsigned, greater)
@@ -142,9 +145,13 @@ THREE_SAME_SCALAR(cmeq_scalar, Unsigned, equal)
 // ---- Dot products.
 
 template <int q>
-SEM sdot_vector(Cpu&, VDst vd, VSrc vn, VSrc vm) { put<8 << q>(vd, dot_product(get<i32>(vd), get<i32>(vn), get<i32>(vm))); }
+SEM sdot_vector(Cpu&, VDst vd, VSrc vn, VSrc vm) {
+  put<8 << q>(vd, dot_product(get<i32>(vd), get<i32>(vn), get<i32>(vm)));
+}
 template <int q>
-SEM udot_vector(Cpu&, VDst vd, VSrc vn, VSrc vm) { put<8 << q>(vd, dot_product(get<u32>(vd), get<u32>(vn), get<u32>(vm))); }
+SEM udot_vector(Cpu&, VDst vd, VSrc vn, VSrc vm) {
+  put<8 << q>(vd, dot_product(get<u32>(vd), get<u32>(vn), get<u32>(vm)));
+}
 
 // ---- Two registers.
 
@@ -155,10 +162,14 @@ FERRY_INLINE V reversed(V v, Ints<i...>) {
   return __builtin_shufflevector(v, v, (i ^ last)...);
 }
 template <int container>
-constexpr auto reverse_in = FERRY_OPERATION(auto v) { return reversed<container>(v, IntsBelow<count_of<decltype(v)>>{}); };
+constexpr auto reverse_in = FERRY_OPERATION(auto v) {
+  return reversed<container>(v, IntsBelow<count_of<decltype(v)>>{});
+};
 
 template <class Function, class V, int... i>
-FERRY_INLINE V each_lane(Function function, V v, Ints<i...>) { return V{static_cast<ElementOf<V>>(function(v[i]))...}; }
+FERRY_INLINE V each_lane(Function function, V v, Ints<i...>) {
+  return V{static_cast<ElementOf<V>>(function(v[i]))...};
+}
 
 constexpr auto leading_zeros = FERRY_OPERATION(auto v) {
   auto count = FERRY_OPERATION(auto lane) {
@@ -186,16 +197,22 @@ constexpr auto is_zero = FERRY_OPERATION(auto v) { return v == 0; };
 constexpr auto not_above_zero = FERRY_OPERATION(auto v) { return v <= 0; };
 constexpr auto below_zero = FERRY_OPERATION(auto v) { return v < 0; };
 
-#define TWO_SAME(name, Sign, largest, operation)  \
-  template <int q, int size>                      \
-    requires(arrangement(q, size, largest))       \
-  SEM name(Cpu& cpu, VDst vd, VSrc vn) { two_same<8 << q, Sign<size>>(cpu, vd, vn, operation); }
-#define TWO_SAME_BYTES(name, operation) \
-  template <int q>                      \
-  SEM name(Cpu& cpu, VDst vd, VSrc vn) { two_same<8 << q, u8>(cpu, vd, vn, operation); }
-#define TWO_SAME_SCALAR(name, operation) \
-  template <int...>                      \
-  SEM name(Cpu& cpu, VDst vd, VSrc vn) { two_same<8, i64>(cpu, vd, vn, operation); }
+#define TWO_SAME(name, Sign, largest, operation)          \
+  template <int q, int size>                              \
+    requires(arrangement(q, size, largest))               \
+  SEM name(Cpu& cpu, VDst vd, VSrc vn) {                  \
+    two_same<8 << q, Sign<size>>(cpu, vd, vn, operation); \
+  }
+#define TWO_SAME_BYTES(name, operation)           \
+  template <int q>                                \
+  SEM name(Cpu& cpu, VDst vd, VSrc vn) {          \
+    two_same<8 << q, u8>(cpu, vd, vn, operation); \
+  }
+#define TWO_SAME_SCALAR(name, operation)      \
+  template <int...>                           \
+  SEM name(Cpu& cpu, VDst vd, VSrc vn) {      \
+    two_same<8, i64>(cpu, vd, vn, operation); \
+  }
 
 TWO_SAME(rev64, Unsigned, 2, reverse_in<8>)
 TWO_SAME(rev32_vector, Unsigned, 1, reverse_in<4>)
@@ -224,15 +241,15 @@ TWO_SAME_SCALAR(neg_scalar, negate)
 template <class T, class V>
 FERRY_INLINE auto add_neighbours(V v) {
   auto wide = as<Lanes<Wide<T>>>(v);
-  return (wide << bits_of<T> >> bits_of<T>) + (wide >> bits_of<T>);
+  return (wide << bits_of<T> >> bits_of<T>)+(wide >> bits_of<T>);
 }
 
-#define ADD_LONG_PAIRWISE(name, Sign, addition)                                                    \
-  template <int q, int size>                                                                       \
-    requires(arrangement(q, size, 2))                                                              \
-  SEM name(Cpu&, VDst vd, VSrc vn) {                                                               \
-    using T = Sign<size>;                                                                          \
-    put<8 << q>(vd, addition add_neighbours<T>(get<T>(vn)));                                       \
+#define ADD_LONG_PAIRWISE(name, Sign, addition)              \
+  template <int q, int size>                                 \
+    requires(arrangement(q, size, 2))                        \
+  SEM name(Cpu&, VDst vd, VSrc vn) {                         \
+    using T = Sign<size>;                                    \
+    put<8 << q>(vd, addition add_neighbours<T>(get<T>(vn))); \
   }
 ADD_LONG_PAIRWISE(saddlp, Signed, )
 ADD_LONG_PAIRWISE(uaddlp, Unsigned, )
@@ -241,11 +258,15 @@ ADD_LONG_PAIRWISE(uadalp, Unsigned, get<Wide<T>>(vd) +)
 
 template <int part, int size>
   requires(size < 3)
-SEM xtn(Cpu&, VDst vd, VSrc vn) { put_narrowed<part>(vd, convert<Unsigned<size>>(get<Wide<Unsigned<size>>>(vn))); }
+SEM xtn(Cpu&, VDst vd, VSrc vn) {
+  put_narrowed<part>(vd, convert<Unsigned<size>>(get<Wide<Unsigned<size>>>(vn)));
+}
 
 template <int part, int size>
   requires(size < 3)
-SEM shll(Cpu&, VDst vd, VSrc vn) { put(vd, get_widened<Unsigned<size>, part>(vn) << bits_of<Unsigned<size>>); }
+SEM shll(Cpu&, VDst vd, VSrc vn) {
+  put(vd, get_widened<Unsigned<size>, part>(vn) << bits_of<Unsigned<size>>);
+}
 
 // ---- Across lanes: two words are not a vector here.
 
@@ -254,16 +275,18 @@ constexpr bool across_arrangement(int q, int size) { return size < 2 || (size ==
 // The lanes of the register: all, or of its lower half.
 template <int q, class T>
 FERRY_INLINE auto lanes_across(VSrc source) {
-  if constexpr (q) return get<T>(source);
-  else return low_half(get<T, 8>(source));
+  if constexpr (q)
+    return get<T>(source);
+  else
+    return low_half(get<T, 8>(source));
 }
 
-#define ACROSS(name, Sign, Result, reduce, widening)                                            \
-  template <int q, int size>                                                                    \
-    requires(across_arrangement(q, size))                                                       \
-  SEM name(Cpu&, VDst vd, VSrc vn) {                                                            \
-    using T = Sign<size>;                                                                       \
-    vd = static_cast<Result<T>>(reduce(widening(lanes_across<q, T>(vn))));                      \
+#define ACROSS(name, Sign, Result, reduce, widening)                       \
+  template <int q, int size>                                               \
+    requires(across_arrangement(q, size))                                  \
+  SEM name(Cpu&, VDst vd, VSrc vn) {                                       \
+    using T = Sign<size>;                                                  \
+    vd = static_cast<Result<T>>(reduce(widening(lanes_across<q, T>(vn)))); \
   }
 template <class T>
 using Same = T;

@@ -39,7 +39,10 @@ template <int size>
 using Signed = typename ElementType<size>::Signed;
 
 template <class T>
-inline constexpr int size_of = sizeof(T) == 1 ? 0 : sizeof(T) == 2 ? 1 : sizeof(T) == 4 ? 2 : 3;
+inline constexpr int size_of = sizeof(T) == 1   ? 0
+                               : sizeof(T) == 2 ? 1
+                               : sizeof(T) == 4 ? 2
+                                                : 3;
 template <class T>
 inline constexpr bool is_signed = static_cast<T>(-1) < static_cast<T>(0);
 template <class T>
@@ -89,7 +92,9 @@ using Narrow = typename WiderHolder<T>::Narrow;
 constexpr bool arrangement(int q, int size, int largest) { return size <= largest && (q == 1 || size < 3); }
 
 template <class To, class From>
-FERRY_INLINE To as(From value) { return __builtin_bit_cast(To, value); }
+FERRY_INLINE To as(From value) {
+  return __builtin_bit_cast(To, value);
+}
 
 // ---- Registers as lanes.
 
@@ -108,15 +113,22 @@ FERRY_INLINE Lanes<T> get(VSrc source) {
 template <int bytes = 16, class V>
 FERRY_INLINE void put(VDst destination, V value) {
   static_assert(sizeof(V) == 16);
-  if constexpr (bytes == 16) destination = value;
-  else if constexpr (bytes == 8) destination = as<Lanes<u64>>(value)[0];
-  else if constexpr (bytes == 4) destination = as<Lanes<u32>>(value)[0];
-  else if constexpr (bytes == 2) destination = as<Lanes<u16>>(value)[0];
-  else destination = as<Lanes<u8>>(value)[0];
+  if constexpr (bytes == 16)
+    destination = value;
+  else if constexpr (bytes == 8)
+    destination = as<Lanes<u64>>(value)[0];
+  else if constexpr (bytes == 4)
+    destination = as<Lanes<u32>>(value)[0];
+  else if constexpr (bytes == 2)
+    destination = as<Lanes<u16>>(value)[0];
+  else
+    destination = as<Lanes<u8>>(value)[0];
 }
 
 template <class T>
-FERRY_INLINE Lanes<T> splat(T value) { return value - Lanes<T>{}; }
+FERRY_INLINE Lanes<T> splat(T value) {
+  return value - Lanes<T>{};
+}
 
 // Saturation is sticky: FPSR.QC, bit 27. `differing` is nonzero in lanes that saturated.
 template <class V>
@@ -130,7 +142,9 @@ FERRY_INLINE void note_saturation(Cpu& cpu, V differing) {
 
 // The lanes of `a` then `b` (of equal type) with these indexes.
 template <class V, int... indexes>
-FERRY_INLINE auto pick(V a, V b, Ints<indexes...>) { return __builtin_shufflevector(a, b, indexes...); }
+FERRY_INLINE auto pick(V a, V b, Ints<indexes...>) {
+  return __builtin_shufflevector(a, b, indexes...);
+}
 
 template <int start, int step, class I>
 struct Stepped;
@@ -143,40 +157,60 @@ template <int start, int count, int step = 1>
 using Steps = typename Stepped<start, step, IntsBelow<count>>::Type;
 
 template <class V>
-FERRY_INLINE auto concatenate(V low, V high) { return pick(low, high, Steps<0, 2 * count_of<V>>{}); }
+FERRY_INLINE auto concatenate(V low, V high) {
+  return pick(low, high, Steps<0, 2 * count_of<V>>{});
+}
 template <class V>
-FERRY_INLINE auto low_half(V v) { return pick(v, v, Steps<0, count_of<V> / 2>{}); }
+FERRY_INLINE auto low_half(V v) {
+  return pick(v, v, Steps<0, count_of<V> / 2>{});
+}
 template <class V>
-FERRY_INLINE auto high_half(V v) { return pick(v, v, Steps<count_of<V> / 2, count_of<V> / 2>{}); }
+FERRY_INLINE auto high_half(V v) {
+  return pick(v, v, Steps<count_of<V> / 2, count_of<V> / 2>{});
+}
 template <class V>
-FERRY_INLINE auto even_lanes(V v) { return pick(v, v, Steps<0, count_of<V> / 2, 2>{}); }
+FERRY_INLINE auto even_lanes(V v) {
+  return pick(v, v, Steps<0, count_of<V> / 2, 2>{});
+}
 template <class V>
-FERRY_INLINE auto odd_lanes(V v) { return pick(v, v, Steps<1, count_of<V> / 2, 2>{}); }
+FERRY_INLINE auto odd_lanes(V v) {
+  return pick(v, v, Steps<1, count_of<V> / 2, 2>{});
+}
 
 // The even (odd) lanes of low:high.
 template <class V>
-FERRY_INLINE V even_lanes(V low, V high) { return pick(low, high, Steps<0, count_of<V>, 2>{}); }
+FERRY_INLINE V even_lanes(V low, V high) {
+  return pick(low, high, Steps<0, count_of<V>, 2>{});
+}
 template <class V>
-FERRY_INLINE V odd_lanes(V low, V high) { return pick(low, high, Steps<1, count_of<V>, 2>{}); }
+FERRY_INLINE V odd_lanes(V low, V high) {
+  return pick(low, high, Steps<1, count_of<V>, 2>{});
+}
 
 // Lanes converted to another width or sign.
 template <class T, class V>
-FERRY_INLINE Lanes<T, count_of<V>> convert(V v) { return __builtin_convertvector(v, Lanes<T, count_of<V>>); }
+FERRY_INLINE Lanes<T, count_of<V>> convert(V v) {
+  return __builtin_convertvector(v, Lanes<T, count_of<V>>);
+}
 
 // The half of a register that the form without or with "2" takes, its lanes widened.
 template <class T, int part>
 FERRY_INLINE Lanes<Wide<T>> get_widened(VSrc source) {
   auto lanes = source.as<Lanes<T>>();
-  if constexpr (part == 0) return convert<Wide<T>>(low_half(lanes));
-  else return convert<Wide<T>>(high_half(lanes));
+  if constexpr (part == 0)
+    return convert<Wide<T>>(low_half(lanes));
+  else
+    return convert<Wide<T>>(high_half(lanes));
 }
 
 // Writes 8 bytes of narrowed lanes: part 0 zeroes the upper half, part 1 ("2") keeps the lower half.
 template <int part, class V>
 FERRY_INLINE void put_narrowed(VDst destination, V value) {
   static_assert(sizeof(V) == 8);
-  if constexpr (part == 0) destination = as<u64>(value);
-  else destination = Lanes<u64>{destination.as<u64>(), as<u64>(value)};
+  if constexpr (part == 0)
+    destination = as<u64>(value);
+  else
+    destination = Lanes<u64>{destination.as<u64>(), as<u64>(value)};
 }
 
 // Each word of the sum gains four products of bytes, taken from words whose type gives their sign.
@@ -190,8 +224,10 @@ FERRY_INLINE V dot_product(V sum, V a, V b) {
 
 template <class Operation, class... V>
 FERRY_INLINE auto apply(Cpu& cpu, Operation operation, V... lanes) {
-  if constexpr (requires { operation(cpu, lanes...); }) return operation(cpu, lanes...);
-  else return operation(lanes...);
+  if constexpr (requires { operation(cpu, lanes...); })
+    return operation(cpu, lanes...);
+  else
+    return operation(lanes...);
 }
 
 #define FERRY_OPERATION(...) [] [[gnu::always_inline]] (__VA_ARGS__)

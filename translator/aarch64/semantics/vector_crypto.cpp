@@ -12,15 +12,21 @@ using Words = Lanes<u32>;
 // ---- AES.
 
 template <int...>
-SEM aese(Cpu&, VDst vd, VSrc vn) { put(vd, call_out<ferry_a64_aes_encrypt>(get<u64>(vd) ^ get<u64>(vn))); }
+SEM aese(Cpu&, VDst vd, VSrc vn) {
+  put(vd, call_out<ferry_a64_aes_encrypt>(get<u64>(vd) ^ get<u64>(vn)));
+}
 template <int...>
-SEM aesd(Cpu&, VDst vd, VSrc vn) { put(vd, call_out<ferry_a64_aes_decrypt>(get<u64>(vd) ^ get<u64>(vn))); }
+SEM aesd(Cpu&, VDst vd, VSrc vn) {
+  put(vd, call_out<ferry_a64_aes_decrypt>(get<u64>(vd) ^ get<u64>(vn)));
+}
 
 // Times x in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1.
 FERRY_INLINE Bytes times_x(Bytes v) { return (v << 1) ^ (as<Bytes>(as<Lanes<i8>>(v) < 0) & 0x1b); }
 // Each byte replaced by the one `n` rows below in its column.
 template <int n, int... i>
-FERRY_INLINE Bytes rows_up(Bytes v, Ints<i...>) { return __builtin_shufflevector(v, v, (i / 4 * 4 + (i + n) % 4)...); }
+FERRY_INLINE Bytes rows_up(Bytes v, Ints<i...>) {
+  return __builtin_shufflevector(v, v, (i / 4 * 4 + (i + n) % 4)...);
+}
 
 // 2, 3, 1, 1 times the bytes from each row on.
 FERRY_INLINE Bytes mix_columns(Bytes v) {
@@ -30,7 +36,9 @@ FERRY_INLINE Bytes mix_columns(Bytes v) {
 }
 
 template <int...>
-SEM aesmc(Cpu&, VDst vd, VSrc vn) { put(vd, mix_columns(get<u8>(vn))); }
+SEM aesmc(Cpu&, VDst vd, VSrc vn) {
+  put(vd, mix_columns(get<u8>(vn)));
+}
 
 // The inverse's 14, 11, 13, 9 are 2, 3, 1, 1 times 5, 0, 4, 0.
 template <int...>
@@ -42,19 +50,27 @@ SEM aesimc(Cpu&, VDst vd, VSrc vn) {
 // ---- SHA-1.
 
 template <class V>
-FERRY_INLINE V rotate_left(V v, int by) { return (v << by) | (v >> (32 - by)); }
+FERRY_INLINE V rotate_left(V v, int by) {
+  return (v << by) | (v >> (32 - by));
+}
 template <class V>
-FERRY_INLINE V rotate_right(V v, int by) { return rotate_left(v, 32 - by); }
+FERRY_INLINE V rotate_right(V v, int by) {
+  return rotate_left(v, 32 - by);
+}
 
-#define SHA1_ROUNDS(name, helper) \
-  template <int...>               \
-  SEM name(Cpu&, VDst vd, VSrc vn, VSrc vm) { put(vd, call_out<helper>(get<u64>(vd), vn.as<u32>(), get<u64>(vm))); }
+#define SHA1_ROUNDS(name, helper)                                        \
+  template <int...>                                                      \
+  SEM name(Cpu&, VDst vd, VSrc vn, VSrc vm) {                            \
+    put(vd, call_out<helper>(get<u64>(vd), vn.as<u32>(), get<u64>(vm))); \
+  }
 SHA1_ROUNDS(sha1c, ferry_a64_sha1_choose)
 SHA1_ROUNDS(sha1p, ferry_a64_sha1_parity)
 SHA1_ROUNDS(sha1m, ferry_a64_sha1_majority)
 
 template <int...>
-SEM sha1h(Cpu&, VDst vd, VSrc vn) { vd = rotate_left(vn.as<u32>(), 30); }
+SEM sha1h(Cpu&, VDst vd, VSrc vn) {
+  vd = rotate_left(vn.as<u32>(), 30);
+}
 
 template <int...>
 SEM sha1su0(Cpu&, VDst vd, VSrc vn, VSrc vm) {
@@ -72,9 +88,13 @@ SEM sha1su1(Cpu&, VDst vd, VSrc vn) {
 // ---- SHA-256.
 
 template <int...>
-SEM sha256h(Cpu&, VDst vd, VSrc vn, VSrc vm) { put(vd, call_out<ferry_a64_sha256_abcd>(get<u64>(vd), get<u64>(vn), get<u64>(vm))); }
+SEM sha256h(Cpu&, VDst vd, VSrc vn, VSrc vm) {
+  put(vd, call_out<ferry_a64_sha256_abcd>(get<u64>(vd), get<u64>(vn), get<u64>(vm)));
+}
 template <int...>
-SEM sha256h2(Cpu&, VDst vd, VSrc vn, VSrc vm) { put(vd, call_out<ferry_a64_sha256_efgh>(get<u64>(vn), get<u64>(vd), get<u64>(vm))); }
+SEM sha256h2(Cpu&, VDst vd, VSrc vn, VSrc vm) {
+  put(vd, call_out<ferry_a64_sha256_efgh>(get<u64>(vn), get<u64>(vd), get<u64>(vm)));
+}
 
 template <int...>
 SEM sha256su0(Cpu&, VDst vd, VSrc vn) {

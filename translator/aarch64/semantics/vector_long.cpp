@@ -1,5 +1,6 @@
 // Advanced SIMD instructions that widen or narrow, and those by element: DDI 0487 C7.2.
 #include "translator/aarch64/helpers_vector.h"
+#include "translator/aarch64/semantics/vector_arithmetic.h"
 #include "translator/aarch64/semantics/vector_saturating.h"
 
 #define FERRY_SECTION "translator/aarch64/encodings/vector_long.def"
@@ -7,20 +8,13 @@
 
 namespace ferry::aarch64 {
 
-// ---- Operations on lanes already widened, with the destination's old lanes where they accumulate.
+// ---- Operations that saturate, on lanes already widened; the others are in vector_arithmetic.h.
 
-constexpr auto add = FERRY_OPERATION(auto a, auto b) { return a + b; };
-constexpr auto subtract = FERRY_OPERATION(auto a, auto b) { return a - b; };
-constexpr auto multiply = FERRY_OPERATION(auto a, auto b) { return a * b; };
-constexpr auto difference = FERRY_OPERATION(auto a, auto b) { return __builtin_elementwise_max(a, b) - __builtin_elementwise_min(a, b); };
-constexpr auto difference_accumulate = FERRY_OPERATION(auto d, auto a, auto b) { return d + difference(a, b); };
-constexpr auto multiply_add = FERRY_OPERATION(auto d, auto a, auto b) { return d + a * b; };
-constexpr auto multiply_subtract = FERRY_OPERATION(auto d, auto a, auto b) { return d - a * b; };
-constexpr auto doubling_multiply = FERRY_OPERATION(Cpu& cpu, auto a, auto b) { return double_saturating(cpu, a * b); };
-constexpr auto doubling_multiply_add = FERRY_OPERATION(Cpu& cpu, auto d, auto a, auto b) {
+constexpr auto doubling_multiply = FERRY_OPERATION(Cpu & cpu, auto a, auto b) { return double_saturating(cpu, a * b); };
+constexpr auto doubling_multiply_add = FERRY_OPERATION(Cpu & cpu, auto d, auto a, auto b) {
   return add_saturating(cpu, d, double_saturating(cpu, a * b));
 };
-constexpr auto doubling_multiply_subtract = FERRY_OPERATION(Cpu& cpu, auto d, auto a, auto b) {
+constexpr auto doubling_multiply_subtract = FERRY_OPERATION(Cpu & cpu, auto d, auto a, auto b) {
   return subtract_saturating(cpu, d, double_saturating(cpu, a * b));
 };
 
@@ -29,22 +23,25 @@ constexpr bool half_or_word(int size) { return size == 1 || size == 2; }
 
 // ---- Three registers of different types.
 
-#define LONG(name, Sign, allowed, operation)                                                                       \
-  template <int part, int size>                                                                                    \
-    requires(allowed(size))                                                                                        \
-  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) {                                                                  \
-    put(vd, apply(cpu, operation, get_widened<Sign<size>, part>(vn), get_widened<Sign<size>, part>(vm)));          \
+#define LONG(name, Sign, allowed, operation)                                                              \
+  template <int part, int size>                                                                           \
+    requires(allowed(size))                                                                               \
+  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) {                                                         \
+    put(vd, apply(cpu, operation, get_widened<Sign<size>, part>(vn), get_widened<Sign<size>, part>(vm))); \
   }
-#define LONG_ACCUMULATE(name, Sign, allowed, operation)                                                            \
-  template <int part, int size>                                                                                    \
-    requires(allowed(size))                                                                                        \
-  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) {                                                                  \
-    put(vd, apply(cpu, operation, get<Wide<Sign<size>>>(vd), get_widened<Sign<size>, part>(vn), get_widened<Sign<size>, part>(vm))); \
+#define LONG_ACCUMULATE(name, Sign, allowed, operation)                                         \
+  template <int part, int size>                                                                 \
+    requires(allowed(size))                                                                     \
+  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) {                                               \
+    put(vd, apply(cpu, operation, get<Wide<Sign<size>>>(vd), get_widened<Sign<size>, part>(vn), \
+                  get_widened<Sign<size>, part>(vm)));                                          \
   }
-#define WIDE(name, Sign, operation)                                                                                \
-  template <int part, int size>                                                                                    \
-    requires(up_to_word(size))                                                                                     \
-  SEM name(Cpu&, VDst vd, VSrc vn, VSrc vm) { put(vd, operation(get<Wide<Sign<size>>>(vn), get_widened<Sign<size>, part>(vm))); }
+#define WIDE(name, Sign, operation)                                                   \
+  template <int part, int size>                                                       \
+    requires(up_to_word(size))                                                        \
+  SEM name(Cpu&, VDst vd, VSrc vn, VSrc vm) {                                         \
+    put(vd, operation(get<Wide<Sign<size>>>(vn), get_widened<Sign<size>, part>(vm))); \
+  }
 
 LONG(saddl, Signed, up_to_word, add)
 LONG(uaddl, Unsigned, up_to_word, add)
@@ -69,14 +66,14 @@ LONG_ACCUMULATE(sqdmlal, Signed, half_or_word, doubling_multiply_add)
 LONG_ACCUMULATE(sqdmlsl, Signed, half_or_word, doubling_multiply_subtract)
 
 // The upper halves of sums and differences.
-#define HIGH_NARROW(name, operation, rounding)                                                             \
-  template <int part, int size>                                                                            \
-    requires(up_to_word(size))                                                                             \
-  SEM name(Cpu&, VDst vd, VSrc vn, VSrc vm) {                                                              \
-    using T = Unsigned<size>;                                                                              \
-    using W = Wide<T>;                                                                                     \
+#define HIGH_NARROW(name, operation, rounding)                                                                \
+  template <int part, int size>                                                                               \
+    requires(up_to_word(size))                                                                                \
+  SEM name(Cpu&, VDst vd, VSrc vn, VSrc vm) {                                                                 \
+    using T = Unsigned<size>;                                                                                 \
+    using W = Wide<T>;                                                                                        \
     auto result = (get<W>(vn) operation get<W>(vm)) + splat(static_cast<W>(W{rounding} << (bits_of<T> - 1))); \
-    put_narrowed<part>(vd, convert<T>(result >> bits_of<T>));                                              \
+    put_narrowed<part>(vd, convert<T>(result >> bits_of<T>));                                                 \
   }
 HIGH_NARROW(addhn, +, 0)
 HIGH_NARROW(raddhn, +, 1)
@@ -99,22 +96,24 @@ SEM pmull(Cpu&, VDst vd, VSrc vn, VSrc vm) {
 
 // ---- Scalars: one lane, widened.
 
-#define LONG_SCALAR(name, operation)                                                              \
-  template <int size>                                                                                              \
-    requires(half_or_word(size))                                                                                   \
-  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) {                                                                  \
-    using T = Signed<size>;                                                                                        \
-    constexpr int bytes = 1 << size;                                                                               \
-    put<2 * bytes>(vd, apply(cpu, operation, convert<Wide<T>>(low_half(get<T, bytes>(vn))), convert<Wide<T>>(low_half(get<T, bytes>(vm))))); \
+#define LONG_SCALAR(name, operation)                                                        \
+  template <int size>                                                                       \
+    requires(half_or_word(size))                                                            \
+  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) {                                           \
+    using T = Signed<size>;                                                                 \
+    constexpr int bytes = 1 << size;                                                        \
+    put<2 * bytes>(vd, apply(cpu, operation, convert<Wide<T>>(low_half(get<T, bytes>(vn))), \
+                             convert<Wide<T>>(low_half(get<T, bytes>(vm)))));               \
   }
-#define LONG_SCALAR_ACCUMULATE(name, operation)                                                           \
-  template <int size>                                                                                              \
-    requires(half_or_word(size))                                                                                   \
-  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) {                                                                  \
-    using T = Signed<size>;                                                                                        \
-    constexpr int bytes = 1 << size;                                                                               \
-    put<2 * bytes>(vd, apply(cpu, operation, get<Wide<T>, 2 * bytes>(vd), convert<Wide<T>>(low_half(get<T, bytes>(vn))), \
-                             convert<Wide<T>>(low_half(get<T, bytes>(vm)))));                                      \
+#define LONG_SCALAR_ACCUMULATE(name, operation)                                                                      \
+  template <int size>                                                                                                \
+    requires(half_or_word(size))                                                                                     \
+  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) {                                                                    \
+    using T = Signed<size>;                                                                                          \
+    constexpr int bytes = 1 << size;                                                                                 \
+    put<2 * bytes>(vd,                                                                                               \
+                   apply(cpu, operation, get<Wide<T>, 2 * bytes>(vd), convert<Wide<T>>(low_half(get<T, bytes>(vn))), \
+                         convert<Wide<T>>(low_half(get<T, bytes>(vm)))));                                            \
   }
 LONG_SCALAR(sqdmull_scalar, doubling_multiply)
 LONG_SCALAR_ACCUMULATE(sqdmlal_scalar, doubling_multiply_add)
@@ -127,15 +126,17 @@ LONG_SCALAR_ACCUMULATE(sqdmlsl_element_scalar, doubling_multiply_subtract)
 // ---- By element.
 
 template <class T>
-FERRY_INLINE Lanes<T> get_element(VSrc element) { return splat(static_cast<T>(element.as<Unsigned<size_of<T>>>())); }
+FERRY_INLINE Lanes<T> get_element(VSrc element) {
+  return splat(static_cast<T>(element.as<Unsigned<size_of<T>>>()));
+}
 
-#define BY_ELEMENT(name, Sign, operation, ...)                                                             \
-  template <int q, int size>                                                                               \
-    requires(half_or_word(size))                                                                           \
-  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc element) {                                                     \
-    using T = Sign<size>;                                                                                  \
-    constexpr int bytes = 8 << q;                                                                          \
-    put<bytes>(vd, apply(cpu, operation, __VA_ARGS__ get<T, bytes>(vn), get_element<T>(element)));         \
+#define BY_ELEMENT(name, Sign, operation, ...)                                                     \
+  template <int q, int size>                                                                       \
+    requires(half_or_word(size))                                                                   \
+  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc element) {                                             \
+    using T = Sign<size>;                                                                          \
+    constexpr int bytes = 8 << q;                                                                  \
+    put<bytes>(vd, apply(cpu, operation, __VA_ARGS__ get<T, bytes>(vn), get_element<T>(element))); \
   }
 #define OLD get<T, bytes>(vd),
 BY_ELEMENT(mul_element, Unsigned, multiply)
@@ -146,26 +147,26 @@ BY_ELEMENT(sqrdmulh_element, Signed, doubling_multiply_high<true>)
 BY_ELEMENT(sqrdmlah_element, Signed, doubling_multiply_high_accumulate<false>, OLD)
 BY_ELEMENT(sqrdmlsh_element, Signed, doubling_multiply_high_accumulate<true>, OLD)
 
-#define BY_ELEMENT_SCALAR(name, operation, ...)                                                            \
-  template <int size>                                                                                      \
-    requires(half_or_word(size))                                                                           \
-  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc element) {                                                     \
-    using T = Signed<size>;                                                                                \
-    constexpr int bytes = 1 << size;                                                                       \
-    put<bytes>(vd, apply(cpu, operation, __VA_ARGS__ get<T, bytes>(vn), get<T, bytes>(element)));          \
+#define BY_ELEMENT_SCALAR(name, operation, ...)                                                   \
+  template <int size>                                                                             \
+    requires(half_or_word(size))                                                                  \
+  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc element) {                                            \
+    using T = Signed<size>;                                                                       \
+    constexpr int bytes = 1 << size;                                                              \
+    put<bytes>(vd, apply(cpu, operation, __VA_ARGS__ get<T, bytes>(vn), get<T, bytes>(element))); \
   }
 BY_ELEMENT_SCALAR(sqdmulh_element_scalar, doubling_multiply_high<false>)
 BY_ELEMENT_SCALAR(sqrdmulh_element_scalar, doubling_multiply_high<true>)
 BY_ELEMENT_SCALAR(sqrdmlah_element_scalar, doubling_multiply_high_accumulate<false>, OLD)
 BY_ELEMENT_SCALAR(sqrdmlsh_element_scalar, doubling_multiply_high_accumulate<true>, OLD)
 
-#define LONG_BY_ELEMENT(name, Sign, operation, ...)                                                        \
-  template <int part, int size>                                                                            \
-    requires(half_or_word(size))                                                                           \
-  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc element) {                                                     \
-    using T = Sign<size>;                                                                                  \
-    auto factor = convert<Wide<T>>(low_half(get_element<T>(element)));                                     \
-    put(vd, apply(cpu, operation, __VA_ARGS__ get_widened<T, part>(vn), factor));                          \
+#define LONG_BY_ELEMENT(name, Sign, operation, ...)                               \
+  template <int part, int size>                                                   \
+    requires(half_or_word(size))                                                  \
+  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc element) {                            \
+    using T = Sign<size>;                                                         \
+    auto factor = convert<Wide<T>>(low_half(get_element<T>(element)));            \
+    put(vd, apply(cpu, operation, __VA_ARGS__ get_widened<T, part>(vn), factor)); \
   }
 #define OLD_WIDE get<Wide<T>>(vd),
 LONG_BY_ELEMENT(smull_element, Signed, multiply)
@@ -179,9 +180,13 @@ LONG_BY_ELEMENT(sqdmlal_element, Signed, doubling_multiply_add, OLD_WIDE)
 LONG_BY_ELEMENT(sqdmlsl_element, Signed, doubling_multiply_subtract, OLD_WIDE)
 
 template <int q>
-SEM sdot_element(Cpu&, VDst vd, VSrc vn, VSrc element) { put<8 << q>(vd, dot_product(get<i32>(vd), get<i32>(vn), get_element<i32>(element))); }
+SEM sdot_element(Cpu&, VDst vd, VSrc vn, VSrc element) {
+  put<8 << q>(vd, dot_product(get<i32>(vd), get<i32>(vn), get_element<i32>(element)));
+}
 template <int q>
-SEM udot_element(Cpu&, VDst vd, VSrc vn, VSrc element) { put<8 << q>(vd, dot_product(get<u32>(vd), get<u32>(vn), get_element<u32>(element))); }
+SEM udot_element(Cpu&, VDst vd, VSrc vn, VSrc element) {
+  put<8 << q>(vd, dot_product(get<u32>(vd), get<u32>(vn), get_element<u32>(element)));
+}
 
 #include "translator/aarch64/semantics/section.h"
 

@@ -21,22 +21,22 @@ using Transfer = typename TransferHolder<scale>::Type;
 constexpr bool transfer_allocated(int size, int q) { return q == 0 || size == 0; }
 constexpr int transfer_scale(int size, int q) { return q == 0 ? size : 4; }
 
-#define SINGLE_REGISTER(name, Base, Offset, calculation)                 \
-  template <int size, int q>                                             \
-    requires(transfer_allocated(size, q))                                \
-  SEM ld##name(Cpu&, VDst vt, Base rn, Offset offset) {                  \
-    u64 address = rn;                                                    \
-    auto value = load<Transfer<transfer_scale(size, q)>>(calculation);   \
-    vt = value;                                                          \
-    WRITE_BACK                                                           \
-  }                                                                      \
-  template <int size, int q>                                             \
-    requires(transfer_allocated(size, q))                                \
-  SEM st##name(Cpu&, VDst vt, Base rn, Offset offset) {                  \
-    u64 address = rn;                                                    \
-    using T = Transfer<transfer_scale(size, q)>;                         \
-    store<T>(calculation, vt.as<T>());                                   \
-    WRITE_BACK                                                           \
+#define SINGLE_REGISTER(name, Base, Offset, calculation)               \
+  template <int size, int q>                                           \
+    requires(transfer_allocated(size, q))                              \
+  SEM ld##name(Cpu&, VDst vt, Base rn, Offset offset) {                \
+    u64 address = rn;                                                  \
+    auto value = load<Transfer<transfer_scale(size, q)>>(calculation); \
+    vt = value;                                                        \
+    WRITE_BACK                                                         \
+  }                                                                    \
+  template <int size, int q>                                           \
+    requires(transfer_allocated(size, q))                              \
+  SEM st##name(Cpu&, VDst vt, Base rn, Offset offset) {                \
+    u64 address = rn;                                                  \
+    using T = Transfer<transfer_scale(size, q)>;                       \
+    store<T>(calculation, vt.as<T>());                                 \
+    WRITE_BACK                                                         \
   }
 #define WRITE_BACK
 SINGLE_REGISTER(r_imm_simd, Src<1>, UImm, address + offset)
@@ -51,7 +51,8 @@ SINGLE_REGISTER(r_pre_simd, SrcDst<1>, SImm, address + offset)
 template <int scale, int sign, int x, int s>
 FERRY_INLINE u64 extended(Src<1> rm) {
   u64 value = rm;
-  if constexpr (x == 0) value = sign ? static_cast<u64>(static_cast<i64>(static_cast<i32>(value))) : static_cast<u32>(value);
+  if constexpr (x == 0)
+    value = sign ? static_cast<u64>(static_cast<i64>(static_cast<i32>(value))) : static_cast<u32>(value);
   return value << (s ? scale : 0);
 }
 
@@ -70,7 +71,9 @@ SEM str_reg_simd(Cpu&, VSrc vt, Src<1> rn, Src<1> rm) {
 }
 
 template <int opc>
-SEM ldr_lit_simd(Cpu&, VDst vt, Imm64 address) { vt = load<Transfer<2 + opc>>(address); }
+SEM ldr_lit_simd(Cpu&, VDst vt, Imm64 address) {
+  vt = load<Transfer<2 + opc>>(address);
+}
 
 template <class T>
 FERRY_INLINE void load_pair(VDst vt, VDst vt2, u64 address) {
@@ -85,13 +88,21 @@ FERRY_INLINE void store_pair(VSrc vt, VSrc vt2, u64 address) {
 }
 
 template <int opc>
-SEM ldp_simd(Cpu&, VDst vt, VDst vt2, Src<1> rn, SImm offset) { load_pair<Transfer<2 + opc>>(vt, vt2, rn + offset); }
+SEM ldp_simd(Cpu&, VDst vt, VDst vt2, Src<1> rn, SImm offset) {
+  load_pair<Transfer<2 + opc>>(vt, vt2, rn + offset);
+}
 template <int opc>
-SEM stp_simd(Cpu&, VSrc vt, VSrc vt2, Src<1> rn, SImm offset) { store_pair<Transfer<2 + opc>>(vt, vt2, rn + offset); }
+SEM stp_simd(Cpu&, VSrc vt, VSrc vt2, Src<1> rn, SImm offset) {
+  store_pair<Transfer<2 + opc>>(vt, vt2, rn + offset);
+}
 template <int opc>
-SEM ldnp_simd(Cpu&, VDst vt, VDst vt2, Src<1> rn, SImm offset) { load_pair<Transfer<2 + opc>>(vt, vt2, rn + offset); }
+SEM ldnp_simd(Cpu&, VDst vt, VDst vt2, Src<1> rn, SImm offset) {
+  load_pair<Transfer<2 + opc>>(vt, vt2, rn + offset);
+}
 template <int opc>
-SEM stnp_simd(Cpu&, VSrc vt, VSrc vt2, Src<1> rn, SImm offset) { store_pair<Transfer<2 + opc>>(vt, vt2, rn + offset); }
+SEM stnp_simd(Cpu&, VSrc vt, VSrc vt2, Src<1> rn, SImm offset) {
+  store_pair<Transfer<2 + opc>>(vt, vt2, rn + offset);
+}
 
 template <int opc>
 SEM ldp_post_simd(Cpu&, VDst vt, VDst vt2, SrcDst<1> rn, SImm offset) {
@@ -133,13 +144,19 @@ FERRY_INLINE void deinterleave(V all, D... registers) {
 
 // 2, 3 or 4 vectors as one long one; the fourth of three is not looked at.
 template <class V>
-FERRY_INLINE auto join(V a, V b) { return concatenate(a, b); }
+FERRY_INLINE auto join(V a, V b) {
+  return concatenate(a, b);
+}
 template <class V>
-FERRY_INLINE auto join(V a, V b, V c) { return concatenate(concatenate(a, b), concatenate(c, c)); }
+FERRY_INLINE auto join(V a, V b, V c) {
+  return concatenate(concatenate(a, b), concatenate(c, c));
+}
 template <class V>
-FERRY_INLINE auto join(V a, V b, V c, V d) { return concatenate(concatenate(a, b), concatenate(c, d)); }
+FERRY_INLINE auto join(V a, V b, V c, V d) {
+  return concatenate(concatenate(a, b), concatenate(c, d));
+}
 
-// Interleaved lanes from, from + 1, ... of registers of `lanes` lanes each, of which `used` (half of them in D forms) count.
+// Where elements from, from + 1, ... in memory are in the concatenation of registers of `lanes` lanes each.
 template <int ways, int lanes, int from, class I>
 struct Interleaved;
 template <int ways, int lanes, int from, int... i>
@@ -148,7 +165,9 @@ struct Interleaved<ways, lanes, from, Ints<i...>> {
 };
 
 template <class V>
-FERRY_INLINE V from_halves(u64 low, u64 high) { return as<V>(Lanes<u64>{low, high}); }
+FERRY_INLINE V from_halves(u64 low, u64 high) {
+  return as<V>(Lanes<u64>{low, high});
+}
 
 // D registers are loaded two at a time into a vector, so that `all` is as dense as in memory.
 template <int q, class T, class... D>
@@ -180,8 +199,10 @@ FERRY_INLINE void store_interleaved(u64 address, S... registers) {
   constexpr int chunk_lanes = sizeof(Chunk) / sizeof(T);
   auto all = join(registers.template as<V>()...);
   auto each = [&]<int... chunk> [[gnu::always_inline]] (Ints<chunk...>) {
-    (store<Chunk>(address + chunk * sizeof(Chunk),
-                  as<Chunk>(pick(all, all, typename Interleaved<ways, lanes, chunk * chunk_lanes, IntsBelow<chunk_lanes>>::Type{}))),
+    (store<Chunk>(
+         address + chunk * sizeof(Chunk),
+         as<Chunk>(
+             pick(all, all, typename Interleaved<ways, lanes, chunk * chunk_lanes, IntsBelow<chunk_lanes>>::Type{}))),
      ...);
   };
   each(IntsBelow<ways>{});
@@ -249,49 +270,54 @@ constexpr int element_scale(int scale, int s, int size) {
 #define ARGUMENTS_2 t, t_1
 #define ARGUMENTS_3 t, t_1, t_2
 #define ARGUMENTS_4 t, t_1, t_2, t_3
-#define STRUCTURE(name, parameters, condition, Register, count, access, bytes)                           \
-  template <parameters>                                                                                  \
-    requires(condition)                                                                                  \
-  SEM name(Cpu&, OPERANDS_##count(Register), Src<1> rn) { access(rn.get(), ARGUMENTS_##count); }         \
-  template <parameters>                                                                                  \
-    requires(condition)                                                                                  \
-  SEM name##_post_imm(Cpu&, OPERANDS_##count(Register), SrcDst<1> rn) {                                  \
-    u64 address = rn;                                                                                    \
-    access(address, ARGUMENTS_##count);                                                                  \
-    rn = address + (bytes);                                                                              \
-  }                                                                                                      \
-  template <parameters>                                                                                  \
-    requires(condition)                                                                                  \
-  SEM name##_post_reg(Cpu&, OPERANDS_##count(Register), SrcDst<1> rn, Src<1> rm) {                       \
-    u64 address = rn, next = address + rm;                                                               \
-    access(address, ARGUMENTS_##count);                                                                  \
-    rn = next;                                                                                           \
+#define STRUCTURE(name, parameters, condition, Register, count, access, bytes)     \
+  template <parameters>                                                            \
+    requires(condition)                                                            \
+  SEM name(Cpu&, OPERANDS_##count(Register), Src<1> rn) {                          \
+    access(rn.get(), ARGUMENTS_##count);                                           \
+  }                                                                                \
+  template <parameters>                                                            \
+    requires(condition)                                                            \
+  SEM name##_post_imm(Cpu&, OPERANDS_##count(Register), SrcDst<1> rn) {            \
+    u64 address = rn;                                                              \
+    access(address, ARGUMENTS_##count);                                            \
+    rn = address + (bytes);                                                        \
+  }                                                                                \
+  template <parameters>                                                            \
+    requires(condition)                                                            \
+  SEM name##_post_reg(Cpu&, OPERANDS_##count(Register), SrcDst<1> rn, Src<1> rm) { \
+    u64 address = rn, next = address + rm;                                         \
+    access(address, ARGUMENTS_##count);                                            \
+    rn = next;                                                                     \
   }
 
 #define COMMA ,
-#define CONSECUTIVE(count)                                                                                     \
-  STRUCTURE(ld1_##count, int q, true, VDst, count, load_consecutive<q>, count * (8u << q))                     \
+#define CONSECUTIVE(count)                                                                 \
+  STRUCTURE(ld1_##count, int q, true, VDst, count, load_consecutive<q>, count * (8u << q)) \
   STRUCTURE(st1_##count, int q, true, VSrc, count, store_consecutive<q>, count * (8u << q))
 CONSECUTIVE(1)
 CONSECUTIVE(2)
 CONSECUTIVE(3)
 CONSECUTIVE(4)
 
-#define INTERLEAVED(count)                                                                                                             \
-  STRUCTURE(ld##count, int q COMMA int size, arrangement(q COMMA size COMMA 3), VDst, count, load_interleaved<q COMMA Unsigned<size>>, \
-            count * (8u << q))                                                                                                         \
-  STRUCTURE(st##count, int q COMMA int size, arrangement(q COMMA size COMMA 3), VSrc, count, store_interleaved<q COMMA Unsigned<size>>, \
-            count * (8u << q))
+#define INTERLEAVED(count)                                                                   \
+  STRUCTURE(ld##count, int q COMMA int size, arrangement(q COMMA size COMMA 3), VDst, count, \
+            load_interleaved<q COMMA Unsigned<size>>, count * (8u << q))                     \
+  STRUCTURE(st##count, int q COMMA int size, arrangement(q COMMA size COMMA 3), VSrc, count, \
+            store_interleaved<q COMMA Unsigned<size>>, count * (8u << q))
 INTERLEAVED(2)
 INTERLEAVED(3)
 INTERLEAVED(4)
 
-#define SINGLE(count)                                                                                                         \
-  STRUCTURE(ld##count##_single, int scale COMMA int s COMMA int size, (element_scale(scale, s, size) >= 0), VElement, count,    \
-            load_elements<Unsigned<element_scale(scale COMMA s COMMA size)>>, count * (1u << element_scale(scale, s, size)))  \
-  STRUCTURE(st##count##_single, int scale COMMA int s COMMA int size, (element_scale(scale, s, size) >= 0), VElement, count,    \
-            store_elements<Unsigned<element_scale(scale COMMA s COMMA size)>>, count * (1u << element_scale(scale, s, size))) \
-  STRUCTURE(ld##count##r, int q COMMA int size, true, VDst, count, load_replicated<q COMMA Unsigned<size>>, count * (1u << size))
+#define SINGLE(count)                                                                                                 \
+  STRUCTURE(ld##count##_single, int scale COMMA int s COMMA int size, (element_scale(scale, s, size) >= 0), VElement, \
+            count, load_elements<Unsigned<element_scale(scale COMMA s COMMA size)>>,                                  \
+            count * (1u << element_scale(scale, s, size)))                                                            \
+  STRUCTURE(st##count##_single, int scale COMMA int s COMMA int size, (element_scale(scale, s, size) >= 0), VElement, \
+            count, store_elements<Unsigned<element_scale(scale COMMA s COMMA size)>>,                                 \
+            count * (1u << element_scale(scale, s, size)))                                                            \
+  STRUCTURE(ld##count##r, int q COMMA int size, true, VDst, count, load_replicated<q COMMA Unsigned<size>>,           \
+            count * (1u << size))
 SINGLE(1)
 SINGLE(2)
 SINGLE(3)

@@ -6,7 +6,9 @@ namespace ferry::aarch64 {
 
 // 8 bytes of T, each from a lane of twice its width. The Cpu is not touched; it makes the two interchangeable.
 template <class T, class V>
-FERRY_INLINE auto narrow(Cpu&, V wide) { return convert<T>(wide); }
+FERRY_INLINE auto narrow(Cpu&, V wide) {
+  return convert<T>(wide);
+}
 
 // V may be signed where T is unsigned (the "U" in SQXTUN).
 template <class T, class V>

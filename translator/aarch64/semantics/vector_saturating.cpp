@@ -13,13 +13,17 @@ constexpr bool half_or_word(int size) { return size == 1 || size == 2; }
 
 // ---- Three registers of the same type, as vectors and as scalars.
 
-#define THREE_SAME(name, Sign, allowed, frame, operation)                                                              \
-  template <int q, int size>                                                                                           \
-    requires(arrangement(q, size, 3) && allowed(size))                                                                 \
-  SEM name##_vector(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) { frame<8 << q, Sign<size>>(cpu, vd, vn, vm, operation); }    \
-  template <int size>                                                                                                  \
-    requires(allowed(size))                                                                                            \
-  SEM name##_scalar(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) { frame<1 << size, Sign<size>>(cpu, vd, vn, vm, operation); }
+#define THREE_SAME(name, Sign, allowed, frame, operation)     \
+  template <int q, int size>                                  \
+    requires(arrangement(q, size, 3) && allowed(size))        \
+  SEM name##_vector(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) {    \
+    frame<8 << q, Sign<size>>(cpu, vd, vn, vm, operation);    \
+  }                                                           \
+  template <int size>                                         \
+    requires(allowed(size))                                   \
+  SEM name##_scalar(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) {    \
+    frame<1 << size, Sign<size>>(cpu, vd, vn, vm, operation); \
+  }
 
 THREE_SAME(sqadd, Signed, any_size, three_same, add_saturating)
 THREE_SAME(uqadd, Unsigned, any_size, three_same, add_saturating)
@@ -32,13 +36,15 @@ THREE_SAME(sqrdmlsh, Signed, half_or_word, three_same_accumulate, doubling_multi
 
 // ---- Two registers.
 
-constexpr auto negate_saturating = FERRY_OPERATION(Cpu& cpu, auto v) { return subtract_saturating(cpu, decltype(v){}, v); };
-constexpr auto absolute_saturating = FERRY_OPERATION(Cpu& cpu, auto v) {
+constexpr auto negate_saturating = FERRY_OPERATION(Cpu & cpu, auto v) {
+  return subtract_saturating(cpu, decltype(v){}, v);
+};
+constexpr auto absolute_saturating = FERRY_OPERATION(Cpu & cpu, auto v) {
   return __builtin_elementwise_max(v, negate_saturating(cpu, __builtin_elementwise_min(v, decltype(v){})));
 };
 
 // The signed accumulator gains an unsigned value, which may lie above the signed range.
-constexpr auto accumulate_unsigned = FERRY_OPERATION(Cpu& cpu, auto d, auto n) {
+constexpr auto accumulate_unsigned = FERRY_OPERATION(Cpu & cpu, auto d, auto n) {
   using U = UnsignedLanes<decltype(d)>;
   auto highest = splat(highest_of<ElementOf<decltype(d)>>);
   auto too_much = as<U>(n) > as<U>(highest - d);
@@ -46,40 +52,48 @@ constexpr auto accumulate_unsigned = FERRY_OPERATION(Cpu& cpu, auto d, auto n) {
   return too_much ? highest : d + n;
 };
 // The unsigned accumulator gains a signed value.
-constexpr auto accumulate_signed = FERRY_OPERATION(Cpu& cpu, auto d, auto n) {
+constexpr auto accumulate_signed = FERRY_OPERATION(Cpu & cpu, auto d, auto n) {
   using U = UnsignedLanes<decltype(d)>;
   U gain = as<U>(n > 0 ? n : decltype(n){}), loss = U{} - as<U>(n < 0 ? n : decltype(n){});
   return subtract_saturating(cpu, add_saturating(cpu, as<U>(d), gain), loss);
 };
 
-#define TWO_SAME(name, operation)                                                                            \
-  template <int q, int size>                                                                                 \
-    requires(arrangement(q, size, 3))                                                                        \
-  SEM name##_vector(Cpu& cpu, VDst vd, VSrc vn) { two_same<8 << q, Signed<size>>(cpu, vd, vn, operation); }  \
-  template <int size>                                                                                        \
-  SEM name##_scalar(Cpu& cpu, VDst vd, VSrc vn) { two_same<1 << size, Signed<size>>(cpu, vd, vn, operation); }
+#define TWO_SAME(name, operation)                              \
+  template <int q, int size>                                   \
+    requires(arrangement(q, size, 3))                          \
+  SEM name##_vector(Cpu& cpu, VDst vd, VSrc vn) {              \
+    two_same<8 << q, Signed<size>>(cpu, vd, vn, operation);    \
+  }                                                            \
+  template <int size>                                          \
+  SEM name##_scalar(Cpu& cpu, VDst vd, VSrc vn) {              \
+    two_same<1 << size, Signed<size>>(cpu, vd, vn, operation); \
+  }
 TWO_SAME(sqabs, absolute_saturating)
 TWO_SAME(sqneg, negate_saturating)
 
-#define ACCUMULATE(name, operation)                                                                                                        \
-  template <int q, int size>                                                                                                               \
-    requires(arrangement(q, size, 3))                                                                                                      \
-  SEM name##_vector(Cpu& cpu, VDst vd, VSrc vn) { three_same<8 << q, Signed<size>>(cpu, vd, vd, vn, operation); }                          \
-  template <int size>                                                                                                                      \
-  SEM name##_scalar(Cpu& cpu, VDst vd, VSrc vn) { three_same<1 << size, Signed<size>>(cpu, vd, vd, vn, operation); }
+#define ACCUMULATE(name, operation)                                  \
+  template <int q, int size>                                         \
+    requires(arrangement(q, size, 3))                                \
+  SEM name##_vector(Cpu& cpu, VDst vd, VSrc vn) {                    \
+    three_same<8 << q, Signed<size>>(cpu, vd, vd, vn, operation);    \
+  }                                                                  \
+  template <int size>                                                \
+  SEM name##_scalar(Cpu& cpu, VDst vd, VSrc vn) {                    \
+    three_same<1 << size, Signed<size>>(cpu, vd, vd, vn, operation); \
+  }
 ACCUMULATE(suqadd, accumulate_unsigned)
 ACCUMULATE(usqadd, accumulate_signed)
 
-#define NARROW(name, Sign, Result)                                                                                 \
-  template <int part, int size>                                                                                    \
-    requires(size < 3)                                                                                             \
-  SEM name##_vector(Cpu& cpu, VDst vd, VSrc vn) {                                                                  \
-    put_narrowed<part>(vd, narrow_saturating<Result<size>>(cpu, get<Wide<Sign<size>>>(vn)));                       \
-  }                                                                                                                \
-  template <int size>                                                                                              \
-    requires(size < 3)                                                                                             \
-  SEM name##_scalar(Cpu& cpu, VDst vd, VSrc vn) {                                                                  \
-    vd = as<Unsigned<size>>(narrow_saturating<Result<size>>(cpu, get<Wide<Sign<size>>, 2 << size>(vn))[0]);        \
+#define NARROW(name, Sign, Result)                                                                          \
+  template <int part, int size>                                                                             \
+    requires(size < 3)                                                                                      \
+  SEM name##_vector(Cpu& cpu, VDst vd, VSrc vn) {                                                           \
+    put_narrowed<part>(vd, narrow_saturating<Result<size>>(cpu, get<Wide<Sign<size>>>(vn)));                \
+  }                                                                                                         \
+  template <int size>                                                                                       \
+    requires(size < 3)                                                                                      \
+  SEM name##_scalar(Cpu& cpu, VDst vd, VSrc vn) {                                                           \
+    vd = as<Unsigned<size>>(narrow_saturating<Result<size>>(cpu, get<Wide<Sign<size>>, 2 << size>(vn))[0]); \
   }
 NARROW(sqxtn, Signed, Signed)
 NARROW(uqxtn, Unsigned, Unsigned)

@@ -4,12 +4,12 @@
 
 namespace ferry::aarch64 {
 
-constexpr auto add_saturating = FERRY_OPERATION(Cpu& cpu, auto a, auto b) {
+constexpr auto add_saturating = FERRY_OPERATION(Cpu & cpu, auto a, auto b) {
   auto sum = __builtin_elementwise_add_sat(a, b);
   note_saturation(cpu, sum ^ (a + b));
   return sum;
 };
-constexpr auto subtract_saturating = FERRY_OPERATION(Cpu& cpu, auto a, auto b) {
+constexpr auto subtract_saturating = FERRY_OPERATION(Cpu & cpu, auto a, auto b) {
   auto difference = __builtin_elementwise_sub_sat(a, b);
   note_saturation(cpu, difference ^ (a - b));
   return difference;
@@ -17,7 +17,9 @@ constexpr auto subtract_saturating = FERRY_OPERATION(Cpu& cpu, auto a, auto b) {
 
 // The lanes' products at twice the width; doubled, only the lowest value's square is too large.
 template <class V>
-FERRY_INLINE auto double_saturating(Cpu& cpu, V wide_product) { return add_saturating(cpu, wide_product, wide_product); }
+FERRY_INLINE auto double_saturating(Cpu& cpu, V wide_product) {
+  return add_saturating(cpu, wide_product, wide_product);
+}
 
 // Results at twice the width, limited to V's lanes.
 template <class V, class W>
@@ -38,7 +40,9 @@ FERRY_INLINE V multiply_high(Cpu& cpu, V a, V b) {
 }
 
 template <bool rounding>
-constexpr auto doubling_multiply_high = FERRY_OPERATION(Cpu& cpu, auto a, auto b) { return multiply_high<rounding>(cpu, a, b); };
+constexpr auto doubling_multiply_high = FERRY_OPERATION(Cpu & cpu, auto a, auto b) {
+  return multiply_high<rounding>(cpu, a, b);
+};
 
 // ((d << bits) +- 2 * a * b + rounding) >> bits, saturated (FEAT_RDM).
 template <bool subtract, class V>
@@ -50,7 +54,8 @@ FERRY_INLINE V multiply_high_accumulate(Cpu& cpu, V d, V a, V b) {
   return limit<V>(cpu, (subtract ? accumulator - product : accumulator + product) >> (bits_of<T> - 1));
 }
 template <bool subtract>
-constexpr auto doubling_multiply_high_accumulate =
-    FERRY_OPERATION(Cpu& cpu, auto d, auto a, auto b) { return multiply_high_accumulate<subtract>(cpu, d, a, b); };
+constexpr auto doubling_multiply_high_accumulate = FERRY_OPERATION(Cpu & cpu, auto d, auto a, auto b) {
+  return multiply_high_accumulate<subtract>(cpu, d, a, b);
+};
 
 }  // namespace ferry::aarch64

@@ -11,9 +11,13 @@ namespace ferry::aarch64 {
 // instruction's less 1.
 
 template <class V>
-FERRY_INLINE V shift_left(V v, u64 amount) { return v << splat(static_cast<ElementOf<V>>(amount)); }
+FERRY_INLINE V shift_left(V v, u64 amount) {
+  return v << splat(static_cast<ElementOf<V>>(amount));
+}
 template <class V>
-FERRY_INLINE V shift_right(V v, u64 less_1) { return v >> splat(static_cast<ElementOf<V>>(less_1)) >> 1; }
+FERRY_INLINE V shift_right(V v, u64 less_1) {
+  return v >> splat(static_cast<ElementOf<V>>(less_1)) >> 1;
+}
 // Rounded to nearest, halves up: the last bit shifted out is added.
 template <class V>
 FERRY_INLINE V shift_right_rounding(V v, u64 less_1) {
@@ -22,11 +26,15 @@ FERRY_INLINE V shift_right_rounding(V v, u64 less_1) {
 }
 
 template <class V>
-FERRY_INLINE V insert_left(V old, V v, u64 amount) { return (old & ~shift_left(~V{}, amount)) | shift_left(v, amount); }
+FERRY_INLINE V insert_left(V old, V v, u64 amount) {
+  return (old & ~shift_left(~V{}, amount)) | shift_left(v, amount);
+}
 template <class V>
-FERRY_INLINE V insert_right(V old, V v, u64 less_1) { return (old & ~shift_right(~V{}, less_1)) | shift_right(v, less_1); }
+FERRY_INLINE V insert_right(V old, V v, u64 less_1) {
+  return (old & ~shift_right(~V{}, less_1)) | shift_right(v, less_1);
+}
 
-// `wanted` where shifting left and back shows that bits were lost.
+// `shifted`, or the limit of v's sign where shifting back shows that bits were lost.
 template <class V>
 FERRY_INLINE V saturate_left(Cpu& cpu, V v, V shifted, V back) {
   constexpr auto lowest = lowest_of<ElementOf<V>>, highest = highest_of<ElementOf<V>>;
@@ -53,30 +61,30 @@ FERRY_INLINE auto shift_left_saturating_unsigned(Cpu& cpu, V v, u64 amount) {
   return result;
 }
 
-#define SHIFT(name, Sign, expression)                                           \
-  template <int q, int size>                                                    \
-    requires(arrangement(q, size, 3))                                           \
-  SEM name([[maybe_unused]] Cpu& cpu, VDst vd, VSrc vn, UImm amount) {          \
-    constexpr int bytes = 8 << q;                                               \
-    using T = Sign<size>;                                                       \
-    [[maybe_unused]] auto v = get<T, bytes>(vn), old = get<T, bytes>(vd);       \
-    put<bytes>(vd, expression);                                                 \
+#define SHIFT(name, Sign, expression)                                     \
+  template <int q, int size>                                              \
+    requires(arrangement(q, size, 3))                                     \
+  SEM name([[maybe_unused]] Cpu& cpu, VDst vd, VSrc vn, UImm amount) {    \
+    constexpr int bytes = 8 << q;                                         \
+    using T = Sign<size>;                                                 \
+    [[maybe_unused]] auto v = get<T, bytes>(vn), old = get<T, bytes>(vd); \
+    put<bytes>(vd, expression);                                           \
   }
-#define SHIFT_SCALAR_DOUBLEWORD(name, Sign, expression)                         \
-  template <int...>                                                             \
-  SEM name([[maybe_unused]] Cpu& cpu, VDst vd, VSrc vn, UImm amount) {          \
-    constexpr int bytes = 8;                                                    \
-    using T = Sign<3>;                                                          \
-    [[maybe_unused]] auto v = get<T, bytes>(vn), old = get<T, bytes>(vd);       \
-    put<bytes>(vd, expression);                                                 \
+#define SHIFT_SCALAR_DOUBLEWORD(name, Sign, expression)                   \
+  template <int...>                                                       \
+  SEM name([[maybe_unused]] Cpu& cpu, VDst vd, VSrc vn, UImm amount) {    \
+    constexpr int bytes = 8;                                              \
+    using T = Sign<3>;                                                    \
+    [[maybe_unused]] auto v = get<T, bytes>(vn), old = get<T, bytes>(vd); \
+    put<bytes>(vd, expression);                                           \
   }
-#define SHIFT_SCALAR(name, Sign, expression)                                    \
-  template <int size>                                                           \
-  SEM name([[maybe_unused]] Cpu& cpu, VDst vd, VSrc vn, UImm amount) {          \
-    constexpr int bytes = 1 << size;                                            \
-    using T = Sign<size>;                                                       \
-    [[maybe_unused]] auto v = get<T, bytes>(vn), old = get<T, bytes>(vd);       \
-    put<bytes>(vd, expression);                                                 \
+#define SHIFT_SCALAR(name, Sign, expression)                              \
+  template <int size>                                                     \
+  SEM name([[maybe_unused]] Cpu& cpu, VDst vd, VSrc vn, UImm amount) {    \
+    constexpr int bytes = 1 << size;                                      \
+    using T = Sign<size>;                                                 \
+    [[maybe_unused]] auto v = get<T, bytes>(vn), old = get<T, bytes>(vd); \
+    put<bytes>(vd, expression);                                           \
   }
 #define SHIFT_BOTH(name, Sign, expression) \
   SHIFT(name, Sign, expression)            \
@@ -103,17 +111,18 @@ SHIFT_SCALAR(sqshlu_scalar, Signed, shift_left_saturating_unsigned(cpu, v, amoun
 
 // ---- Narrowing: from lanes of twice the size.
 
-#define NARROW(name, Sign, narrowing, Result, shifting)                                    \
-  template <int part, int size>                                                            \
-    requires(size < 3)                                                                     \
-  SEM name([[maybe_unused]] Cpu& cpu, VDst vd, VSrc vn, UImm amount) {                     \
+#define NARROW(name, Sign, narrowing, Result, shifting)                                                \
+  template <int part, int size>                                                                        \
+    requires(size < 3)                                                                                 \
+  SEM name([[maybe_unused]] Cpu& cpu, VDst vd, VSrc vn, UImm amount) {                                 \
     put_narrowed<part>(vd, narrowing<Result<size>>(cpu, shifting(get<Wide<Sign<size>>>(vn), amount))); \
   }
-#define NARROW_SCALAR(name, Sign, narrowing, Result, shifting)                             \
-  template <int size>                                                                      \
-    requires(size < 3)                                                                     \
-  SEM name(Cpu& cpu, VDst vd, VSrc vn, UImm amount) {                                      \
-    vd = as<Unsigned<size>>(narrowing<Result<size>>(cpu, shifting(get<Wide<Sign<size>>, (2 << size)>(vn), amount))[0]); \
+#define NARROW_SCALAR(name, Sign, narrowing, Result, shifting)                                                         \
+  template <int size>                                                                                                  \
+    requires(size < 3)                                                                                                 \
+  SEM name(Cpu& cpu, VDst vd, VSrc vn, UImm amount) {                                                                  \
+    vd =                                                                                                               \
+        as<Unsigned<size>>(narrowing<Result<size>>(cpu, shifting(get<Wide<Sign<size>>, (2 << size)>(vn), amount))[0]); \
   }
 #define NARROW_BOTH(name, Sign, narrowing, Result, shifting) \
   NARROW(name, Sign, narrowing, Result, shifting)            \
@@ -130,10 +139,14 @@ NARROW_BOTH(sqrshrun, Signed, narrow_saturating, Unsigned, shift_right_rounding)
 
 template <int part, int size>
   requires(size < 3)
-SEM sshll(Cpu&, VDst vd, VSrc vn, UImm amount) { put(vd, shift_left(get_widened<Signed<size>, part>(vn), amount)); }
+SEM sshll(Cpu&, VDst vd, VSrc vn, UImm amount) {
+  put(vd, shift_left(get_widened<Signed<size>, part>(vn), amount));
+}
 template <int part, int size>
   requires(size < 3)
-SEM ushll(Cpu&, VDst vd, VSrc vn, UImm amount) { put(vd, shift_left(get_widened<Unsigned<size>, part>(vn), amount)); }
+SEM ushll(Cpu&, VDst vd, VSrc vn, UImm amount) {
+  put(vd, shift_left(get_widened<Unsigned<size>, part>(vn), amount));
+}
 
 // ---- By register.
 
@@ -176,26 +189,36 @@ template <bool rounding, bool saturating, class V>
 FERRY_INLINE V shift_by_register(Cpu& cpu, V v, V amounts) {
   auto by = amounts_of(amounts);
   V right;
-  if constexpr (rounding) right = shifted_right_rounding(v, by.right);
-  else right = shifted_right(v, by.right);
+  if constexpr (rounding)
+    right = shifted_right_rounding(v, by.right);
+  else
+    right = shifted_right(v, by.right);
   V left = shifted_left(v, by.left);
   if constexpr (saturating) left = saturate_left(cpu, v, left, shifted_right(left, by.left));
   return by.right > 0 ? right : left;
 }
 
 template <bool rounding, bool saturating>
-constexpr auto shifting = FERRY_OPERATION(Cpu& cpu, auto v, auto amounts) { return shift_by_register<rounding, saturating>(cpu, v, amounts); };
+constexpr auto shifting = FERRY_OPERATION(Cpu & cpu, auto v, auto amounts) {
+  return shift_by_register<rounding, saturating>(cpu, v, amounts);
+};
 
-#define SHIFT_REGISTER(name, Sign, rounding, saturating) \
-  template <int q, int size>                             \
-    requires(arrangement(q, size, 3))                    \
-  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) { three_same<8 << q, Sign<size>>(cpu, vd, vn, vm, shifting<rounding, saturating>); }
-#define SHIFT_REGISTER_DOUBLEWORD(name, Sign, rounding) \
-  template <int...>                                     \
-  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) { three_same<8, Sign<3>>(cpu, vd, vn, vm, shifting<rounding, false>); }
-#define SHIFT_REGISTER_SCALAR(name, Sign, rounding) \
-  template <int size>                               \
-  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) { three_same<1 << size, Sign<size>>(cpu, vd, vn, vm, shifting<rounding, true>); }
+#define SHIFT_REGISTER(name, Sign, rounding, saturating)                             \
+  template <int q, int size>                                                         \
+    requires(arrangement(q, size, 3))                                                \
+  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) {                                    \
+    three_same<8 << q, Sign<size>>(cpu, vd, vn, vm, shifting<rounding, saturating>); \
+  }
+#define SHIFT_REGISTER_DOUBLEWORD(name, Sign, rounding)                 \
+  template <int...>                                                     \
+  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) {                       \
+    three_same<8, Sign<3>>(cpu, vd, vn, vm, shifting<rounding, false>); \
+  }
+#define SHIFT_REGISTER_SCALAR(name, Sign, rounding)                               \
+  template <int size>                                                             \
+  SEM name(Cpu& cpu, VDst vd, VSrc vn, VSrc vm) {                                 \
+    three_same<1 << size, Sign<size>>(cpu, vd, vn, vm, shifting<rounding, true>); \
+  }
 
 SHIFT_REGISTER(sshl, Signed, false, false)
 SHIFT_REGISTER(ushl, Unsigned, false, false)
