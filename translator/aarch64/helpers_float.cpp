@@ -14,7 +14,8 @@
 namespace ferry::aarch64 {
 namespace {
 
-constexpr u32 invalid = fpsr_ioc, divide_by_zero = fpsr_dzc, overflow = fpsr_ofc, underflow = fpsr_ufc, inexact = fpsr_ixc;
+constexpr u32 invalid = fpsr_ioc, divide_by_zero = fpsr_dzc, overflow = fpsr_ofc, underflow = fpsr_ufc,
+              inexact = fpsr_ixc;
 
 // Raises flags where the guest's are kept while translated code runs: in the host's.
 void raise(u32 flags) {
@@ -124,8 +125,8 @@ FloatLanes nans_2(Cpu& cpu, FloatLanes a, FloatLanes b, FloatLanes result) {
 
 template <class F>
 u64 chosen_nan_3(Cpu& cpu, Parts<F> addend, Parts<F> a, Parts<F> b) {
-  bool is_invalid_product = (a.is_infinity() && flushed<F>(cpu, b.bits).is_zero()) ||
-                            (flushed<F>(cpu, a.bits).is_zero() && b.is_infinity());
+  bool is_invalid_product =
+      (a.is_infinity() && flushed<F>(cpu, b.bits).is_zero()) || (flushed<F>(cpu, a.bits).is_zero() && b.is_infinity());
   if (addend.is_quiet() && is_invalid_product) {
     raise(invalid);  // x86 need not have
     return Parts<F>::default_nan;
@@ -158,8 +159,10 @@ template <class F>
 u64 min_max(Cpu& cpu, Parts<F> a, Parts<F> b, u32 select) {
   u64 replacement = Parts<F>::infinity | ((select & select_minimum) != 0 ? 0 : Parts<F>::sign_mask);
   if ((select & select_number) != 0 && a.is_quiet() != b.is_quiet()) {
-    if (a.is_quiet()) a.bits = replacement;
-    else b.bits = replacement;
+    if (a.is_quiet())
+      a.bits = replacement;
+    else
+      b.bits = replacement;
   }
   if (a.is_nan() || b.is_nan()) {
     if (a.is_signaling() || b.is_signaling()) raise(invalid);
@@ -206,12 +209,17 @@ Lost lost_by_shift(u64 mantissa, int shift) {
 
 bool rounds_away_from_zero(Rounding rounding, bool is_negative, bool is_odd, Lost lost) {
   switch (rounding) {
-    case Rounding::nearest_even: return lost == Lost::more_than_half || (lost == Lost::half && is_odd);
-    case Rounding::nearest_away: return lost >= Lost::half;
-    case Rounding::plus_infinity: return lost != Lost::nothing && !is_negative;
-    case Rounding::minus_infinity: return lost != Lost::nothing && is_negative;
+    case Rounding::nearest_even:
+      return lost == Lost::more_than_half || (lost == Lost::half && is_odd);
+    case Rounding::nearest_away:
+      return lost >= Lost::half;
+    case Rounding::plus_infinity:
+      return lost != Lost::nothing && !is_negative;
+    case Rounding::minus_infinity:
+      return lost != Lost::nothing && is_negative;
     case Rounding::zero:
-    case Rounding::odd: return false;
+    case Rounding::odd:
+      return false;
   }
   return false;
 }
@@ -307,8 +315,10 @@ u64 converted_nan(Cpu& cpu, Parts<From> nan) {
   u64 sign = nan.sign() != 0 ? Parts<To>::sign_mask : 0;
   constexpr int narrower = From::fraction_bits - To::fraction_bits;
   u64 payload;
-  if constexpr (narrower >= 0) payload = nan.fraction() >> narrower;
-  else payload = nan.fraction() << -narrower;
+  if constexpr (narrower >= 0)
+    payload = nan.fraction() >> narrower;
+  else
+    payload = nan.fraction() << -narrower;
   return sign | Parts<To>::default_nan | payload;
 }
 
@@ -364,12 +374,16 @@ u64 root_of_9_bits(u64 a) {
   return (b + 1) / 2;
 }
 
-u64 unsigned_reciprocal_estimate(Cpu&, u64 a) { return (a >> 31) == 0 ? 0xffffffff : reciprocal_of_9_bits(a >> 23) << 23; }
+u64 unsigned_reciprocal_estimate(Cpu&, u64 a) {
+  return (a >> 31) == 0 ? 0xffffffff : reciprocal_of_9_bits(a >> 23) << 23;
+}
 u64 unsigned_root_estimate(Cpu&, u64 a) { return (a >> 30) == 0 ? 0xffffffff : root_of_9_bits(a >> 23) << 23; }
 
 // The fraction as the pseudocode's 52 bits.
 template <class F>
-u64 wide_fraction(Parts<F> a) { return a.fraction() << (52 - F::fraction_bits); }
+u64 wide_fraction(Parts<F> a) {
+  return a.fraction() << (52 - F::fraction_bits);
+}
 constexpr u64 wide_mask = (u64{1} << 52) - 1;
 
 template <class F>
@@ -385,7 +399,8 @@ u64 reciprocal_estimate(Cpu& cpu, u64 bits) {
   if (a.magnitude() < u64{1} << (F::fraction_bits - 2)) {  // below 2^(-bias - 1): the reciprocal is too large
     raise(overflow | inexact);
     Rounding rounding = current_rounding(cpu);
-    bool to_infinity = rounding == Rounding::nearest_even || rounding == (a.sign() != 0 ? Rounding::minus_infinity : Rounding::plus_infinity);
+    bool to_infinity = rounding == Rounding::nearest_even ||
+                       rounding == (a.sign() != 0 ? Rounding::minus_infinity : Rounding::plus_infinity);
     return a.sign() | (Parts<F>::infinity - (to_infinity ? 0 : 1));
   }
   if ((cpu.fpcr & fpcr_fz) != 0 && a.exponent() >= static_cast<u64>(2 * bias - 1)) {  // the reciprocal is subnormal
@@ -432,7 +447,8 @@ u64 root_estimate(Cpu& cpu, u64 bits) {
   }
   u64 scaled = (exponent & 1) == 0 ? 256 | fraction >> 44 : 128 | fraction >> 45;
   int result_exponent = (3 * Parts<F>::bias - 1 - exponent) / 2;
-  return static_cast<u64>(result_exponent) << F::fraction_bits | (root_of_9_bits(scaled) & 255) << (F::fraction_bits - 8);
+  return static_cast<u64>(result_exponent) << F::fraction_bits | (root_of_9_bits(scaled) & 255)
+                                                                     << (F::fraction_bits - 8);
 }
 
 template <class F>
@@ -451,9 +467,13 @@ bool is_infinity_times_zero(Cpu& cpu, u64 a, u64 b) {
 }
 
 template <class F>
-typename F::Scalar scalar_of(u64 bits) { return std::bit_cast<typename F::Scalar>(static_cast<typename F::Bits>(bits)); }
+typename F::Scalar scalar_of(u64 bits) {
+  return std::bit_cast<typename F::Scalar>(static_cast<typename F::Bits>(bits));
+}
 template <class F>
-u64 bits_of(typename F::Scalar a) { return std::bit_cast<typename F::Bits>(a); }
+u64 bits_of(typename F::Scalar a) {
+  return std::bit_cast<typename F::Bits>(a);
+}
 
 // NaNs of the operands, whose signaling ones raise; 0 when there are none.
 template <class F>
@@ -499,7 +519,8 @@ template <class F, auto function>
 FloatLanes each_lane(Cpu& cpu, FloatLanes a, u32 bytes) {
   using Lanes = typename F::Lanes;
   Lanes as = std::bit_cast<Lanes>(a), results{};
-  for (unsigned i = 0; i < bytes / sizeof(typename F::Bits); i++) results[i] = static_cast<typename F::Bits>(function(cpu, as[i]));
+  for (unsigned i = 0; i < bytes / sizeof(typename F::Bits); i++)
+    results[i] = static_cast<typename F::Bits>(function(cpu, as[i]));
   return std::bit_cast<FloatLanes>(results);
 }
 template <class F, auto function>
@@ -518,36 +539,35 @@ FloatLanes each_lane(Cpu& cpu, FloatLanes a, FloatLanes b, u32 bytes) {
 using namespace ferry;
 using namespace ferry::aarch64;
 
-
-#define EACH_1(name, suffix, ...)                                            \
+#define EACH_1(name, suffix, ...)                                          \
   FloatLanes ferry_a64_##name##suffix(Cpu* cpu, FloatLanes a, u32 bytes) { \
-    return each_lane<__VA_ARGS__>(*cpu, a, bytes);                           \
+    return each_lane<__VA_ARGS__>(*cpu, a, bytes);                         \
   }
-#define EACH_2(name, suffix, format)                                                       \
+#define EACH_2(name, suffix, format)                                                     \
   FloatLanes ferry_a64_##name##suffix(Cpu* cpu, FloatLanes a, FloatLanes b, u32 bytes) { \
-    return each_lane<format, name<format>>(*cpu, a, b, bytes);                             \
+    return each_lane<format, name<format>>(*cpu, a, b, bytes);                           \
   }
-#define BOTH(format, suffix)                                                                                                \
-  FloatLanes ferry_a64_nans_2##suffix(Cpu* cpu, FloatLanes a, FloatLanes b, FloatLanes result) {                     \
-    return nans_2<format>(*cpu, a, b, result);                                                                             \
-  }                                                                                                                         \
-  FloatLanes ferry_a64_nans_3##suffix(Cpu* cpu, FloatLanes addend, FloatLanes a, FloatLanes b, FloatLanes result) {  \
-    return nans_3<format>(*cpu, addend, a, b, result);                                                                     \
-  }                                                                                                                         \
-  FloatLanes ferry_a64_min_max##suffix(Cpu* cpu, FloatLanes a, FloatLanes b, u32 select) {                           \
-    return min_max_lanes<format>(*cpu, a, b, select);                                                                      \
-  }                                                                                                                         \
-  u64 ferry_a64_to_integer##suffix(Cpu* cpu, u64 bits, u32 conversion, u64 fraction_bits) {                          \
-    return to_integer<format>(*cpu, bits, {conversion}, static_cast<int>(fraction_bits));                                  \
-  }                                                                                                                         \
-  FloatLanes ferry_a64_to_integers##suffix(Cpu* cpu, FloatLanes a, u32 conversion, u64 fraction_bits, u32 bytes) {   \
-    return to_integers<format>(*cpu, a, {conversion}, static_cast<int>(fraction_bits), bytes);                             \
-  }                                                                                                                         \
-  EACH_1(reciprocal_estimate, suffix, format, reciprocal_estimate<format>)                                                 \
-  EACH_1(root_estimate, suffix, format, root_estimate<format>)                                                             \
-  EACH_1(reciprocal_exponent, suffix, format, reciprocal_exponent<format>)                                                 \
-  EACH_2(multiply_extended, suffix, format)                                                                                \
-  EACH_2(reciprocal_step, suffix, format)                                                                                  \
+#define BOTH(format, suffix)                                                                                        \
+  FloatLanes ferry_a64_nans_2##suffix(Cpu* cpu, FloatLanes a, FloatLanes b, FloatLanes result) {                    \
+    return nans_2<format>(*cpu, a, b, result);                                                                      \
+  }                                                                                                                 \
+  FloatLanes ferry_a64_nans_3##suffix(Cpu* cpu, FloatLanes addend, FloatLanes a, FloatLanes b, FloatLanes result) { \
+    return nans_3<format>(*cpu, addend, a, b, result);                                                              \
+  }                                                                                                                 \
+  FloatLanes ferry_a64_min_max##suffix(Cpu* cpu, FloatLanes a, FloatLanes b, u32 select) {                          \
+    return min_max_lanes<format>(*cpu, a, b, select);                                                               \
+  }                                                                                                                 \
+  u64 ferry_a64_to_integer##suffix(Cpu* cpu, u64 bits, u32 conversion, u64 fraction_bits) {                         \
+    return to_integer<format>(*cpu, bits, {conversion}, static_cast<int>(fraction_bits));                           \
+  }                                                                                                                 \
+  FloatLanes ferry_a64_to_integers##suffix(Cpu* cpu, FloatLanes a, u32 conversion, u64 fraction_bits, u32 bytes) {  \
+    return to_integers<format>(*cpu, a, {conversion}, static_cast<int>(fraction_bits), bytes);                      \
+  }                                                                                                                 \
+  EACH_1(reciprocal_estimate, suffix, format, reciprocal_estimate<format>)                                          \
+  EACH_1(root_estimate, suffix, format, root_estimate<format>)                                                      \
+  EACH_1(reciprocal_exponent, suffix, format, reciprocal_exponent<format>)                                          \
+  EACH_2(multiply_extended, suffix, format)                                                                         \
+  EACH_2(reciprocal_step, suffix, format)                                                                           \
   EACH_2(root_step, suffix, format)
 
 extern "C" {

@@ -48,8 +48,10 @@ ferry::aarch64::FloatLanes ferry_a64_min_max_s(ferry::aarch64::Cpu* cpu, ferry::
 ferry::aarch64::FloatLanes ferry_a64_min_max_d(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
                                                ferry::aarch64::FloatLanes b, ferry::u32 select);
 // FPToFixed(): `bits` is the number's representation, `conversion` an IntegerConversion's value.
-ferry::u64 ferry_a64_to_integer_s(ferry::aarch64::Cpu* cpu, ferry::u64 bits, ferry::u32 conversion, ferry::u64 fraction_bits);
-ferry::u64 ferry_a64_to_integer_d(ferry::aarch64::Cpu* cpu, ferry::u64 bits, ferry::u32 conversion, ferry::u64 fraction_bits);
+ferry::u64 ferry_a64_to_integer_s(ferry::aarch64::Cpu* cpu, ferry::u64 bits, ferry::u32 conversion,
+                                  ferry::u64 fraction_bits);
+ferry::u64 ferry_a64_to_integer_d(ferry::aarch64::Cpu* cpu, ferry::u64 bits, ferry::u32 conversion,
+                                  ferry::u64 fraction_bits);
 // The same for the lanes of the low `bytes` bytes; the rest becomes zero.
 ferry::aarch64::FloatLanes ferry_a64_to_integers_s(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
                                                    ferry::u32 conversion, ferry::u64 fraction_bits, ferry::u32 bytes);
@@ -79,9 +81,9 @@ FERRY_LANES_1(ferry_a64_unsigned_reciprocal_estimate)
 FERRY_LANES_1(ferry_a64_unsigned_root_estimate)
 #undef FERRY_LANES_1
 // FPMulX(), FPRecipStepFused(), FPRSqrtStepFused().
-#define FERRY_LANES_2(name)                                                                                                      \
-  ferry::aarch64::FloatLanes name(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a, ferry::aarch64::FloatLanes b, \
-                                  ferry::u32 bytes);
+#define FERRY_LANES_2(name)                                                               \
+  ferry::aarch64::FloatLanes name(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a, \
+                                  ferry::aarch64::FloatLanes b, ferry::u32 bytes);
 FERRY_LANES_2(ferry_a64_multiply_extended_s)
 FERRY_LANES_2(ferry_a64_multiply_extended_d)
 FERRY_LANES_2(ferry_a64_reciprocal_step_s)

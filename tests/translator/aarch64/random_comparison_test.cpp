@@ -41,12 +41,13 @@ std::string describe(const Case& c, const Row& row) {
   text += ")\n";
   u32 rn = c.word >> 5 & 31, rm = c.word >> 16 & 31, ra = c.word >> 10 & 31, rd = c.word & 31;
   for (u32 r : {rd, rn, rm, ra}) {
-    snprintf(line, sizeof line, "  in: x%u=%#llx v%u=%#llx:%#llx\n", r, r == 31 ? 0ull : (unsigned long long)c.state.x[r], r,
-             (unsigned long long)c.state.v[r][1], (unsigned long long)c.state.v[r][0]);
+    snprintf(line, sizeof line, "  in: x%u=%#llx v%u=%#llx:%#llx\n", r,
+             r == 31 ? 0ull : (unsigned long long)c.state.x[r], r, (unsigned long long)c.state.v[r][1],
+             (unsigned long long)c.state.v[r][0]);
     text += line;
   }
-  snprintf(line, sizeof line, "  in: nzcv=%#llx fpcr=%#llx fpsr=%#llx pc=%#llx\n", (unsigned long long)c.state.nzcv, (unsigned long long)c.state.fpcr,
-           (unsigned long long)c.state.fpsr, (unsigned long long)c.state.pc);
+  snprintf(line, sizeof line, "  in: nzcv=%#llx fpcr=%#llx fpsr=%#llx pc=%#llx\n", (unsigned long long)c.state.nzcv,
+           (unsigned long long)c.state.fpcr, (unsigned long long)c.state.fpsr, (unsigned long long)c.state.pc);
   return text + line;
 }
 
@@ -77,7 +78,8 @@ u64 without_smallest_normals(u64 half) {
 
 // Takes out what semantics/fp.h says x86-64 hosts do not tell: underflow when a result was rounded up to the smallest normal number,
 // and with FPCR.FZ set which operands and results were flushed, and that such a result would have been.
-void forgive([[maybe_unused]] const Case& c, [[maybe_unused]] OracleResult& theirs, [[maybe_unused]] OracleResult& ours) {
+void forgive([[maybe_unused]] const Case& c, [[maybe_unused]] OracleResult& theirs,
+             [[maybe_unused]] OracleResult& ours) {
 #if defined(__x86_64__)
   u64 forgiven = 0;
   bool flushes = (c.state.fpcr & aarch64::fpcr_fz) != 0;
@@ -131,7 +133,8 @@ TEST(RandomComparison, EveryRowAgreesWithTheOracle) {
       if (failure.count++ == 0) failure.first = describe(cases[i], row) + difference;
     }
   }
-  for (const auto& [name, failure] : failures) ADD_FAILURE() << name << ": " << failure.count << " differ; first:\n" << failure.first;
+  for (const auto& [name, failure] : failures)
+    ADD_FAILURE() << name << ": " << failure.count << " differ; first:\n" << failure.first;
   printf("%zu cases, %zu rows and tiers differ\n", cases.size(), failures.size());
 }
 

@@ -66,29 +66,39 @@ inline constexpr BitsOf<sz> sign_bit = BitsOf<sz>{1} << (sizeof(BitsOf<sz>) * 8 
 // but a division.
 template <int sz, int bytes>
 FERRY_INLINE LanesOf<sz> read_lanes(VSrc source) {
-  if constexpr (bytes == 16) return source.as<LanesOf<sz>>();
-  else if constexpr (bytes == 8) return __builtin_bit_cast(LanesOf<sz>, RawVector{source.as<u64>(), 0});
-  else return __builtin_bit_cast(LanesOf<sz>, (BitsLanesOf<0>){source.as<u32>(), 0, 0, 0});
+  if constexpr (bytes == 16)
+    return source.as<LanesOf<sz>>();
+  else if constexpr (bytes == 8)
+    return __builtin_bit_cast(LanesOf<sz>, RawVector{source.as<u64>(), 0});
+  else
+    return __builtin_bit_cast(LanesOf<sz>, (BitsLanesOf<0>){source.as<u32>(), 0, 0, 0});
 }
 
 template <int bytes, class V>
 FERRY_INLINE void write_lanes(VDst destination, V value) {
   static_assert(sizeof(V) == 16);
   RawVector raw = __builtin_bit_cast(RawVector, value);
-  if constexpr (bytes == 16) destination = raw;
-  else if constexpr (bytes == 8) destination = static_cast<u64>(raw[0]);
-  else destination = static_cast<u32>(raw[0]);
+  if constexpr (bytes == 16)
+    destination = raw;
+  else if constexpr (bytes == 8)
+    destination = static_cast<u64>(raw[0]);
+  else
+    destination = static_cast<u32>(raw[0]);
 }
 
 template <class V>
 FERRY_INLINE FloatLanes to_float_lanes(V value) {
-  if constexpr (is_lanes<V>) return __builtin_bit_cast(FloatLanes, value);
-  else return __builtin_bit_cast(FloatLanes, LanesOf<sz_of<V>>{value});
+  if constexpr (is_lanes<V>)
+    return __builtin_bit_cast(FloatLanes, value);
+  else
+    return __builtin_bit_cast(FloatLanes, LanesOf<sz_of<V>>{value});
 }
 template <class V>
 FERRY_INLINE V from_float_lanes(FloatLanes lanes) {
-  if constexpr (is_lanes<V>) return __builtin_bit_cast(V, lanes);
-  else return __builtin_bit_cast(LanesOf<sz_of<V>>, lanes)[0];
+  if constexpr (is_lanes<V>)
+    return __builtin_bit_cast(V, lanes);
+  else
+    return __builtin_bit_cast(LanesOf<sz_of<V>>, lanes)[0];
 }
 
 // ---- NaNs.
@@ -96,9 +106,12 @@ FERRY_INLINE V from_float_lanes(FloatLanes lanes) {
 // Quiet: raises nothing for quiet NaNs.
 template <class V>
 FERRY_INLINE bool any_unordered(V a, V b) {
-  if constexpr (!is_lanes<V>) return __builtin_isunordered(a, b);
-  else if constexpr (sz_of<V> == 0) return __builtin_ia32_movmskps(__builtin_ia32_cmpps(a, b, 3)) != 0;
-  else return __builtin_ia32_movmskpd(__builtin_ia32_cmppd(a, b, 3)) != 0;
+  if constexpr (!is_lanes<V>)
+    return __builtin_isunordered(a, b);
+  else if constexpr (sz_of<V> == 0)
+    return __builtin_ia32_movmskps(__builtin_ia32_cmpps(a, b, 3)) != 0;
+  else
+    return __builtin_ia32_movmskpd(__builtin_ia32_cmppd(a, b, 3)) != 0;
 }
 #endif
 
@@ -108,9 +121,11 @@ FERRY_INLINE V choose_nan([[maybe_unused]] Cpu& cpu, [[maybe_unused]] V a, [[may
 #if defined(__x86_64__)
   if (__builtin_expect(any_unordered(result, result), 0)) {
     if constexpr (sz_of<V> == 0) {
-      return from_float_lanes<V>(call_out<ferry_a64_nans_2_s>(&cpu, to_float_lanes(a), to_float_lanes(b), to_float_lanes(result)));
+      return from_float_lanes<V>(
+          call_out<ferry_a64_nans_2_s>(&cpu, to_float_lanes(a), to_float_lanes(b), to_float_lanes(result)));
     } else {
-      return from_float_lanes<V>(call_out<ferry_a64_nans_2_d>(&cpu, to_float_lanes(a), to_float_lanes(b), to_float_lanes(result)));
+      return from_float_lanes<V>(
+          call_out<ferry_a64_nans_2_d>(&cpu, to_float_lanes(a), to_float_lanes(b), to_float_lanes(result)));
     }
   }
 #endif
@@ -118,27 +133,41 @@ FERRY_INLINE V choose_nan([[maybe_unused]] Cpu& cpu, [[maybe_unused]] V a, [[may
 }
 
 template <class V>
-FERRY_INLINE V choose_nan(Cpu& cpu, V a, V result) { return choose_nan(cpu, a, a, result); }
+FERRY_INLINE V choose_nan(Cpu& cpu, V a, V result) {
+  return choose_nan(cpu, a, a, result);
+}
 
 template <class V>
 FERRY_INLINE V magnitude(V value) {
   constexpr int sz = sz_of<V>;
-  if constexpr (is_lanes<V>) return __builtin_bit_cast(V, __builtin_bit_cast(BitsLanesOf<sz>, value) & ~sign_bit<sz>);
-  else return __builtin_bit_cast(V, __builtin_bit_cast(BitsOf<sz>, value) & ~sign_bit<sz>);
+  if constexpr (is_lanes<V>)
+    return __builtin_bit_cast(V, __builtin_bit_cast(BitsLanesOf<sz>, value) & ~sign_bit<sz>);
+  else
+    return __builtin_bit_cast(V, __builtin_bit_cast(BitsOf<sz>, value) & ~sign_bit<sz>);
 }
 
 // ---- Arithmetic of scalars and of lanes.
 template <class V>
-FERRY_INLINE V fp_add(Cpu& cpu, V a, V b) { return choose_nan(cpu, a, b, a + b); }
+FERRY_INLINE V fp_add(Cpu& cpu, V a, V b) {
+  return choose_nan(cpu, a, b, a + b);
+}
 template <class V>
-FERRY_INLINE V fp_sub(Cpu& cpu, V a, V b) { return choose_nan(cpu, a, b, a - b); }
+FERRY_INLINE V fp_sub(Cpu& cpu, V a, V b) {
+  return choose_nan(cpu, a, b, a - b);
+}
 template <class V>
-FERRY_INLINE V fp_mul(Cpu& cpu, V a, V b) { return choose_nan(cpu, a, b, a * b); }
+FERRY_INLINE V fp_mul(Cpu& cpu, V a, V b) {
+  return choose_nan(cpu, a, b, a * b);
+}
 template <class V>
-FERRY_INLINE V fp_div(Cpu& cpu, V a, V b) { return choose_nan(cpu, a, b, a / b); }
+FERRY_INLINE V fp_div(Cpu& cpu, V a, V b) {
+  return choose_nan(cpu, a, b, a / b);
+}
 
 template <class V>
-FERRY_INLINE V fp_sqrt(Cpu& cpu, V a) { return choose_nan(cpu, a, __builtin_elementwise_sqrt(a)); }
+FERRY_INLINE V fp_sqrt(Cpu& cpu, V a) {
+  return choose_nan(cpu, a, __builtin_elementwise_sqrt(a));
+}
 
 // FPMulAdd(): addend + a * b rounded once, with the addend or the product negated by negating operands first: their NaNs change
 // sign too. clang may negate b for a, so that an AArch64 host's instruction is spelled out.
@@ -150,27 +179,38 @@ FERRY_INLINE V fp_mul_add([[maybe_unused]] Cpu& cpu, V addend, V a, V b) {
   V result = __builtin_elementwise_fma(a, b, addend);
   if (__builtin_expect(any_unordered(result, result), 0)) {
     if constexpr (sz_of<V> == 0) {
-      return from_float_lanes<V>(call_out<ferry_a64_nans_3_s>(&cpu, to_float_lanes(addend), to_float_lanes(a), to_float_lanes(b),
-                                                              to_float_lanes(result)));
+      return from_float_lanes<V>(call_out<ferry_a64_nans_3_s>(&cpu, to_float_lanes(addend), to_float_lanes(a),
+                                                              to_float_lanes(b), to_float_lanes(result)));
     } else {
-      return from_float_lanes<V>(call_out<ferry_a64_nans_3_d>(&cpu, to_float_lanes(addend), to_float_lanes(a), to_float_lanes(b),
-                                                              to_float_lanes(result)));
+      return from_float_lanes<V>(call_out<ferry_a64_nans_3_d>(&cpu, to_float_lanes(addend), to_float_lanes(a),
+                                                              to_float_lanes(b), to_float_lanes(result)));
     }
   }
 #else
   V result = addend;
-#define FERRY_MUL_ADD(instruction)                                                                                             \
-  if constexpr (sz_of<V> == 0) asm(instruction " %s0, %s1, %s2, %s3" : "=w"(result) : "w"(a), "w"(b), "w"(addend)); \
-  else asm(instruction " %d0, %d1, %d2, %d3" : "=w"(result) : "w"(a), "w"(b), "w"(addend))
-#define FERRY_MUL_ADD_LANES(instruction)                                                                  \
-  if constexpr (sz_of<V> == 0) asm(instruction " %0.4s, %1.4s, %2.4s" : "+w"(result) : "w"(a), "w"(b)); \
-  else asm(instruction " %0.2d, %1.2d, %2.2d" : "+w"(result) : "w"(a), "w"(b))
-  if constexpr (is_lanes<V> && negates_product) { FERRY_MUL_ADD_LANES("fmls"); }
-  else if constexpr (is_lanes<V>) { FERRY_MUL_ADD_LANES("fmla"); }
-  else if constexpr (negates_addend && negates_product) { FERRY_MUL_ADD("fnmadd"); }
-  else if constexpr (negates_addend) { FERRY_MUL_ADD("fnmsub"); }
-  else if constexpr (negates_product) { FERRY_MUL_ADD("fmsub"); }
-  else { FERRY_MUL_ADD("fmadd"); }
+#define FERRY_MUL_ADD(instruction)                                                       \
+  if constexpr (sz_of<V> == 0)                                                           \
+    asm(instruction " %s0, %s1, %s2, %s3" : "=w"(result) : "w"(a), "w"(b), "w"(addend)); \
+  else                                                                                   \
+    asm(instruction " %d0, %d1, %d2, %d3" : "=w"(result) : "w"(a), "w"(b), "w"(addend))
+#define FERRY_MUL_ADD_LANES(instruction)                                     \
+  if constexpr (sz_of<V> == 0)                                               \
+    asm(instruction " %0.4s, %1.4s, %2.4s" : "+w"(result) : "w"(a), "w"(b)); \
+  else                                                                       \
+    asm(instruction " %0.2d, %1.2d, %2.2d" : "+w"(result) : "w"(a), "w"(b))
+  if constexpr (is_lanes<V> && negates_product) {
+    FERRY_MUL_ADD_LANES("fmls");
+  } else if constexpr (is_lanes<V>) {
+    FERRY_MUL_ADD_LANES("fmla");
+  } else if constexpr (negates_addend && negates_product) {
+    FERRY_MUL_ADD("fnmadd");
+  } else if constexpr (negates_addend) {
+    FERRY_MUL_ADD("fnmsub");
+  } else if constexpr (negates_product) {
+    FERRY_MUL_ADD("fmsub");
+  } else {
+    FERRY_MUL_ADD("fmadd");
+  }
 #undef FERRY_MUL_ADD_LANES
 #undef FERRY_MUL_ADD
 #endif
@@ -182,25 +222,38 @@ template <u32 select, class V>
 FERRY_INLINE V fp_min_max([[maybe_unused]] Cpu& cpu, V a, V b) {
 #if defined(__x86_64__)
   if (__builtin_expect(any_unordered(a, b), 0)) {
-    if constexpr (sz_of<V> == 0) return (V)call_out<ferry_a64_min_max_s>(&cpu, to_float_lanes(a), to_float_lanes(b), select);
-    else return (V)call_out<ferry_a64_min_max_d>(&cpu, to_float_lanes(a), to_float_lanes(b), select);
+    if constexpr (sz_of<V> == 0)
+      return (V)call_out<ferry_a64_min_max_s>(&cpu, to_float_lanes(a), to_float_lanes(b), select);
+    else
+      return (V)call_out<ferry_a64_min_max_d>(&cpu, to_float_lanes(a), to_float_lanes(b), select);
   }
   if constexpr (sz_of<V> == 0) {
-    if constexpr (select & select_minimum) return (V)((FloatLanes)__builtin_ia32_minps(a, b) | (FloatLanes)__builtin_ia32_minps(b, a));
-    else return (V)((FloatLanes)__builtin_ia32_maxps(a, b) & (FloatLanes)__builtin_ia32_maxps(b, a));
+    if constexpr (select & select_minimum)
+      return (V)((FloatLanes)__builtin_ia32_minps(a, b) | (FloatLanes)__builtin_ia32_minps(b, a));
+    else
+      return (V)((FloatLanes)__builtin_ia32_maxps(a, b) & (FloatLanes)__builtin_ia32_maxps(b, a));
   } else {
-    if constexpr (select & select_minimum) return (V)((FloatLanes)__builtin_ia32_minpd(a, b) | (FloatLanes)__builtin_ia32_minpd(b, a));
-    else return (V)((FloatLanes)__builtin_ia32_maxpd(a, b) & (FloatLanes)__builtin_ia32_maxpd(b, a));
+    if constexpr (select & select_minimum)
+      return (V)((FloatLanes)__builtin_ia32_minpd(a, b) | (FloatLanes)__builtin_ia32_minpd(b, a));
+    else
+      return (V)((FloatLanes)__builtin_ia32_maxpd(a, b) & (FloatLanes)__builtin_ia32_maxpd(b, a));
   }
 #else
   V result;
-#define FERRY_MIN_MAX(instruction)                                                                          \
-  if constexpr (sz_of<V> == 0) asm(instruction " %0.4s, %1.4s, %2.4s" : "=w"(result) : "w"(a), "w"(b)); \
-  else asm(instruction " %0.2d, %1.2d, %2.2d" : "=w"(result) : "w"(a), "w"(b))
-  if constexpr (select == 0) { FERRY_MIN_MAX("fmax"); }
-  else if constexpr (select == select_minimum) { FERRY_MIN_MAX("fmin"); }
-  else if constexpr (select == select_number) { FERRY_MIN_MAX("fmaxnm"); }
-  else { FERRY_MIN_MAX("fminnm"); }
+#define FERRY_MIN_MAX(instruction)                                           \
+  if constexpr (sz_of<V> == 0)                                               \
+    asm(instruction " %0.4s, %1.4s, %2.4s" : "=w"(result) : "w"(a), "w"(b)); \
+  else                                                                       \
+    asm(instruction " %0.2d, %1.2d, %2.2d" : "=w"(result) : "w"(a), "w"(b))
+  if constexpr (select == 0) {
+    FERRY_MIN_MAX("fmax");
+  } else if constexpr (select == select_minimum) {
+    FERRY_MIN_MAX("fmin");
+  } else if constexpr (select == select_number) {
+    FERRY_MIN_MAX("fmaxnm");
+  } else {
+    FERRY_MIN_MAX("fminnm");
+  }
 #undef FERRY_MIN_MAX
   return result;
 #endif
@@ -216,9 +269,11 @@ FERRY_INLINE V round_half_away(V a) {
   constexpr int sz = sz_of<V>;
   using Bits = BitsLanesOf<sz>;
   using Signed = SignedLanesOf<sz>;
-  constexpr BitsOf<sz> one = (BitsOf<sz>{1} << (sizeof(BitsOf<sz>) * 8 - 2)) - (BitsOf<sz>{1} << Format<sz>::fraction_bits);
+  constexpr BitsOf<sz> one =
+      (BitsOf<sz>{1} << (sizeof(BitsOf<sz>) * 8 - 2)) - (BitsOf<sz>{1} << Format<sz>::fraction_bits);
   constexpr BitsOf<sz> half = one - (BitsOf<sz>{1} << Format<sz>::fraction_bits);
-  constexpr BitsOf<sz> no_fraction = one + (static_cast<BitsOf<sz>>(Format<sz>::fraction_bits) << Format<sz>::fraction_bits);
+  constexpr BitsOf<sz> no_fraction =
+      one + (static_cast<BitsOf<sz>>(Format<sz>::fraction_bits) << Format<sz>::fraction_bits);
   Bits bits = __builtin_bit_cast(Bits, a);
   Bits sign = bits & sign_bit<sz>;
   Bits is_large = (Bits)((Signed)(bits & ~sign_bit<sz>) >= (Signed)(Bits{} + no_fraction));  // NaN and infinity too
@@ -233,17 +288,25 @@ FERRY_INLINE V round_half_away(V a) {
 // Without NaN choice; of scalars or lanes.
 template <Integral mode, class V>
 FERRY_INLINE V round_to_integral(V a) {
-  if constexpr (mode == Integral::nearest_even) return __builtin_elementwise_roundeven(a);
-  else if constexpr (mode == Integral::plus_infinity) return __builtin_elementwise_ceil(a);
-  else if constexpr (mode == Integral::minus_infinity) return __builtin_elementwise_floor(a);
-  else if constexpr (mode == Integral::zero) return __builtin_elementwise_trunc(a);
-  else if constexpr (mode == Integral::current) return __builtin_elementwise_nearbyint(a);
-  else if constexpr (mode == Integral::exact) return __builtin_elementwise_rint(a);
+  if constexpr (mode == Integral::nearest_even)
+    return __builtin_elementwise_roundeven(a);
+  else if constexpr (mode == Integral::plus_infinity)
+    return __builtin_elementwise_ceil(a);
+  else if constexpr (mode == Integral::minus_infinity)
+    return __builtin_elementwise_floor(a);
+  else if constexpr (mode == Integral::zero)
+    return __builtin_elementwise_trunc(a);
+  else if constexpr (mode == Integral::current)
+    return __builtin_elementwise_nearbyint(a);
+  else if constexpr (mode == Integral::exact)
+    return __builtin_elementwise_rint(a);
   else {
     static_assert(mode == Integral::nearest_away);
 #if defined(__x86_64__)
-    if constexpr (is_lanes<V>) return round_half_away(a);
-    else return round_half_away(LanesOf<sz_of<V>>{a})[0];
+    if constexpr (is_lanes<V>)
+      return round_half_away(a);
+    else
+      return round_half_away(LanesOf<sz_of<V>>{a})[0];
 #else
     return __builtin_elementwise_round(a);
 #endif
@@ -251,7 +314,9 @@ FERRY_INLINE V round_to_integral(V a) {
 }
 
 template <Integral mode, class V>
-FERRY_INLINE V fp_round_to_integral(Cpu& cpu, V a) { return choose_nan(cpu, a, round_to_integral<mode>(a)); }
+FERRY_INLINE V fp_round_to_integral(Cpu& cpu, V a) {
+  return choose_nan(cpu, a, round_to_integral<mode>(a));
+}
 
 // ---- Conversion to integers: W is u32, i32, u64 or i64.
 template <Rounding rounding, class W, class T>
@@ -259,8 +324,10 @@ FERRY_INLINE W to_integer_out_of_line(Cpu& cpu, T a, u64 fraction_bits) {
   constexpr bool is_unsigned = static_cast<W>(-1) > 0;
   constexpr u32 conversion = IntegerConversion::of(rounding, is_unsigned, sizeof(W) == 8).value;
   u64 bits = __builtin_bit_cast(BitsOf<sz_of<T>>, a);
-  if constexpr (sz_of<T> == 0) return static_cast<W>(call_out<ferry_a64_to_integer_s>(&cpu, bits, conversion, fraction_bits));
-  else return static_cast<W>(call_out<ferry_a64_to_integer_d>(&cpu, bits, conversion, fraction_bits));
+  if constexpr (sz_of<T> == 0)
+    return static_cast<W>(call_out<ferry_a64_to_integer_s>(&cpu, bits, conversion, fraction_bits));
+  else
+    return static_cast<W>(call_out<ferry_a64_to_integer_d>(&cpu, bits, conversion, fraction_bits));
 }
 
 #if defined(__x86_64__)
@@ -268,19 +335,25 @@ FERRY_INLINE W to_integer_out_of_line(Cpu& cpu, T a, u64 fraction_bits) {
 template <class W, class T>
 FERRY_INLINE W truncate_to_signed(T a) {
   if constexpr (sz_of<T> == 0) {
-    if constexpr (sizeof(W) == 4) return __builtin_ia32_cvttss2si(LanesOf<0>{a});
-    else return __builtin_ia32_cvttss2si64(LanesOf<0>{a});
+    if constexpr (sizeof(W) == 4)
+      return __builtin_ia32_cvttss2si(LanesOf<0>{a});
+    else
+      return __builtin_ia32_cvttss2si64(LanesOf<0>{a});
   } else {
-    if constexpr (sizeof(W) == 4) return __builtin_ia32_cvttsd2si(LanesOf<1>{a});
-    else return __builtin_ia32_cvttsd2si64(LanesOf<1>{a});
+    if constexpr (sizeof(W) == 4)
+      return __builtin_ia32_cvttsd2si(LanesOf<1>{a});
+    else
+      return __builtin_ia32_cvttsd2si64(LanesOf<1>{a});
   }
 }
 
 template <class T>
 FERRY_INLINE void raise_inexact_unless_integral(T a) {
   T unused;
-  if constexpr (sz_of<T> == 0) asm volatile("vroundss $4, %1, %1, %0" : "=x"(unused) : "x"(a));
-  else asm volatile("vroundsd $4, %1, %1, %0" : "=x"(unused) : "x"(a));
+  if constexpr (sz_of<T> == 0)
+    asm volatile("vroundss $4, %1, %1, %0" : "=x"(unused) : "x"(a));
+  else
+    asm volatile("vroundsd $4, %1, %1, %0" : "=x"(unused) : "x"(a));
 }
 
 constexpr Integral integral_of(Rounding rounding) { return static_cast<Integral>(rounding); }
@@ -308,19 +381,32 @@ FERRY_INLINE W to_integer(Cpu& cpu, T a) {
 template <Rounding rounding, class W, class T>
 FERRY_INLINE W to_integer(Cpu&, T a) {
   W result;
-#define FERRY_TO_INTEGER(instruction)                                                               \
-  if constexpr (sz_of<T> == 0 && sizeof(W) == 4) asm(instruction " %w0, %s1" : "=r"(result) : "w"(a)); \
-  else if constexpr (sz_of<T> == 0) asm(instruction " %x0, %s1" : "=r"(result) : "w"(a));             \
-  else if constexpr (sizeof(W) == 4) asm(instruction " %w0, %d1" : "=r"(result) : "w"(a));            \
-  else asm(instruction " %x0, %d1" : "=r"(result) : "w"(a))
-#define FERRY_TO_INTEGER_MODE(mode)                                                   \
-  if constexpr (static_cast<W>(-1) < 0) { FERRY_TO_INTEGER("fcvt" mode "s"); } \
-  else { FERRY_TO_INTEGER("fcvt" mode "u"); }
-  if constexpr (rounding == Rounding::nearest_even) { FERRY_TO_INTEGER_MODE("n") }
-  else if constexpr (rounding == Rounding::plus_infinity) { FERRY_TO_INTEGER_MODE("p") }
-  else if constexpr (rounding == Rounding::minus_infinity) { FERRY_TO_INTEGER_MODE("m") }
-  else if constexpr (rounding == Rounding::zero) { FERRY_TO_INTEGER_MODE("z") }
-  else { FERRY_TO_INTEGER_MODE("a") }
+#define FERRY_TO_INTEGER(instruction)                     \
+  if constexpr (sz_of<T> == 0 && sizeof(W) == 4)          \
+    asm(instruction " %w0, %s1" : "=r"(result) : "w"(a)); \
+  else if constexpr (sz_of<T> == 0)                       \
+    asm(instruction " %x0, %s1" : "=r"(result) : "w"(a)); \
+  else if constexpr (sizeof(W) == 4)                      \
+    asm(instruction " %w0, %d1" : "=r"(result) : "w"(a)); \
+  else                                                    \
+    asm(instruction " %x0, %d1" : "=r"(result) : "w"(a))
+#define FERRY_TO_INTEGER_MODE(mode)       \
+  if constexpr (static_cast<W>(-1) < 0) { \
+    FERRY_TO_INTEGER("fcvt" mode "s");    \
+  } else {                                \
+    FERRY_TO_INTEGER("fcvt" mode "u");    \
+  }
+  if constexpr (rounding == Rounding::nearest_even) {
+    FERRY_TO_INTEGER_MODE("n")
+  } else if constexpr (rounding == Rounding::plus_infinity) {
+    FERRY_TO_INTEGER_MODE("p")
+  } else if constexpr (rounding == Rounding::minus_infinity) {
+    FERRY_TO_INTEGER_MODE("m")
+  } else if constexpr (rounding == Rounding::zero) {
+    FERRY_TO_INTEGER_MODE("z")
+  } else {
+    FERRY_TO_INTEGER_MODE("a")
+  }
 #undef FERRY_TO_INTEGER_MODE
 #undef FERRY_TO_INTEGER
   return result;
@@ -351,29 +437,42 @@ FERRY_INLINE void fp_compare(Cpu& cpu, T a, T b) {
   bool less, equal, not_less, unordered;
 #if defined(__x86_64__)
   // Operands swapped, so that each ARM flag is one condition.
-#define FERRY_COMPARE(instruction)                                                                                   \
-  if constexpr (flags) {                                                                                             \
-    asm volatile(instruction " %4, %5" : "=@cca"(less), "=@cce"(equal), "=@ccbe"(not_less), "=@ccp"(unordered) : "x"(a), "x"(b)); \
-    equal &= !unordered;                                                                                             \
-  } else {                                                                                                           \
-    asm volatile(instruction " %0, %1" ::"x"(a), "x"(b) : "cc");                                                     \
+#define FERRY_COMPARE(instruction)                                                       \
+  if constexpr (flags) {                                                                 \
+    asm volatile(instruction " %4, %5"                                                   \
+                 : "=@cca"(less), "=@cce"(equal), "=@ccbe"(not_less), "=@ccp"(unordered) \
+                 : "x"(a), "x"(b));                                                      \
+    equal &= !unordered;                                                                 \
+  } else {                                                                               \
+    asm volatile(instruction " %0, %1" ::"x"(a), "x"(b) : "cc");                         \
   }
-  if constexpr (sz_of<T> == 0 && is_signaling) { FERRY_COMPARE("vcomiss") }
-  else if constexpr (sz_of<T> == 0) { FERRY_COMPARE("vucomiss") }
-  else if constexpr (is_signaling) { FERRY_COMPARE("vcomisd") }
-  else { FERRY_COMPARE("vucomisd") }
+  if constexpr (sz_of<T> == 0 && is_signaling) {
+    FERRY_COMPARE("vcomiss")
+  } else if constexpr (sz_of<T> == 0) {
+    FERRY_COMPARE("vucomiss")
+  } else if constexpr (is_signaling) {
+    FERRY_COMPARE("vcomisd")
+  } else {
+    FERRY_COMPARE("vucomisd")
+  }
 #else
-#define FERRY_COMPARE(instruction, size)                                                                             \
-  if constexpr (flags) {                                                                                             \
-    asm volatile(instruction " %" size "4, %" size "5" : "=@ccmi"(less), "=@cceq"(equal), "=@cccs"(not_less), "=@ccvs"(unordered) \
-                 : "w"(a), "w"(b));                                                                                  \
-  } else {                                                                                                           \
-    asm volatile(instruction " %" size "0, %" size "1" ::"w"(a), "w"(b) : "cc");                                     \
+#define FERRY_COMPARE(instruction, size)                                                    \
+  if constexpr (flags) {                                                                    \
+    asm volatile(instruction " %" size "4, %" size "5"                                      \
+                 : "=@ccmi"(less), "=@cceq"(equal), "=@cccs"(not_less), "=@ccvs"(unordered) \
+                 : "w"(a), "w"(b));                                                         \
+  } else {                                                                                  \
+    asm volatile(instruction " %" size "0, %" size "1" ::"w"(a), "w"(b) : "cc");            \
   }
-  if constexpr (sz_of<T> == 0 && is_signaling) { FERRY_COMPARE("fcmpe", "s") }
-  else if constexpr (sz_of<T> == 0) { FERRY_COMPARE("fcmp", "s") }
-  else if constexpr (is_signaling) { FERRY_COMPARE("fcmpe", "d") }
-  else { FERRY_COMPARE("fcmp", "d") }
+  if constexpr (sz_of<T> == 0 && is_signaling) {
+    FERRY_COMPARE("fcmpe", "s")
+  } else if constexpr (sz_of<T> == 0) {
+    FERRY_COMPARE("fcmp", "s")
+  } else if constexpr (is_signaling) {
+    FERRY_COMPARE("fcmpe", "d")
+  } else {
+    FERRY_COMPARE("fcmp", "d")
+  }
 #endif
 #undef FERRY_COMPARE
   if constexpr (flags) {

@@ -16,44 +16,57 @@ inline constexpr bool is_arrangement = q == 1 || sz == 0;
 // ---- What the lanes of the rows become.
 template <int sz, int bytes>
 FERRY_INLINE LanesOf<sz> read_divisor(VSrc source) {
-  if constexpr (sz == 0 && bytes == 8) return __builtin_bit_cast(LanesOf<0>, RawVector{source.as<u64>(), 0x3f8000003f800000});
-  else return read_lanes<sz, bytes>(source);
+  if constexpr (sz == 0 && bytes == 8)
+    return __builtin_bit_cast(LanesOf<0>, RawVector{source.as<u64>(), 0x3f8000003f800000});
+  else
+    return read_lanes<sz, bytes>(source);
 }
 
 // By element: the element in each lane that counts.
 template <int sz, int bytes>
 FERRY_INLINE LanesOf<sz> read_element(VSrc source) {
   ScalarOf<sz> e = source.as<ScalarOf<sz>>();
-  if constexpr (bytes == scalar_bytes(sz)) return LanesOf<sz>{e};
-  else if constexpr (sz == 1) return LanesOf<1>{e, e};
-  else if constexpr (bytes == 8) return LanesOf<0>{e, e};
-  else return LanesOf<0>{e, e, e, e};
+  if constexpr (bytes == scalar_bytes(sz))
+    return LanesOf<sz>{e};
+  else if constexpr (sz == 1)
+    return LanesOf<1>{e, e};
+  else if constexpr (bytes == 8)
+    return LanesOf<0>{e, e};
+  else
+    return LanesOf<0>{e, e, e, e};
 }
 
 // The even (0) or odd (1) lanes of n:m, as the pairwise forms take them.
 template <int odd, int bytes, class V>
 FERRY_INLINE V pair_operand(V n, V m) {
-  if constexpr (sz_of<V> == 1) return __builtin_shufflevector(n, m, odd, 2 + odd);
-  else if constexpr (bytes == 8) return __builtin_shufflevector(n, m, odd, 4 + odd, 2, 3);
-  else return __builtin_shufflevector(n, m, odd, 2 + odd, 4 + odd, 6 + odd);
+  if constexpr (sz_of<V> == 1)
+    return __builtin_shufflevector(n, m, odd, 2 + odd);
+  else if constexpr (bytes == 8)
+    return __builtin_shufflevector(n, m, odd, 4 + odd, 2, 3);
+  else
+    return __builtin_shufflevector(n, m, odd, 2 + odd, 4 + odd, 6 + odd);
 }
 
 // Out of line whatever the operands: rare, and long where the host has no such instruction.
-#define OUT_OF_LINE_1(function)                                                                                      \
-  template <int bytes, class V>                                                                                      \
-  FERRY_INLINE V function(Cpu& cpu, V a) {                                                                           \
-    if constexpr (sz_of<V> == 0) return (V)call_out<ferry_a64_##function##_s>(&cpu, to_float_lanes(a), u32{bytes}); \
-    else return (V)call_out<ferry_a64_##function##_d>(&cpu, to_float_lanes(a), u32{bytes});                         \
+#define OUT_OF_LINE_1(function)                                                          \
+  template <int bytes, class V>                                                          \
+  FERRY_INLINE V function(Cpu& cpu, V a) {                                               \
+    if constexpr (sz_of<V> == 0)                                                         \
+      return (V)call_out<ferry_a64_##function##_s>(&cpu, to_float_lanes(a), u32{bytes}); \
+    else                                                                                 \
+      return (V)call_out<ferry_a64_##function##_d>(&cpu, to_float_lanes(a), u32{bytes}); \
   }
 OUT_OF_LINE_1(reciprocal_estimate)
 OUT_OF_LINE_1(root_estimate)
 OUT_OF_LINE_1(reciprocal_exponent)
 
-#define OUT_OF_LINE_2(function)                                                                                                         \
-  template <int bytes, class V>                                                                                                         \
-  FERRY_INLINE V function(Cpu& cpu, V a, V b) {                                                                                         \
-    if constexpr (sz_of<V> == 0) return (V)call_out<ferry_a64_##function##_s>(&cpu, to_float_lanes(a), to_float_lanes(b), u32{bytes}); \
-    else return (V)call_out<ferry_a64_##function##_d>(&cpu, to_float_lanes(a), to_float_lanes(b), u32{bytes});                         \
+#define OUT_OF_LINE_2(function)                                                                             \
+  template <int bytes, class V>                                                                             \
+  FERRY_INLINE V function(Cpu& cpu, V a, V b) {                                                             \
+    if constexpr (sz_of<V> == 0)                                                                            \
+      return (V)call_out<ferry_a64_##function##_s>(&cpu, to_float_lanes(a), to_float_lanes(b), u32{bytes}); \
+    else                                                                                                    \
+      return (V)call_out<ferry_a64_##function##_d>(&cpu, to_float_lanes(a), to_float_lanes(b), u32{bytes}); \
   }
 OUT_OF_LINE_2(multiply_extended)
 OUT_OF_LINE_2(reciprocal_step)
@@ -69,12 +82,16 @@ FERRY_INLINE V from_integers(BitsLanesOf<sz_of<V>> a) {
 #else
   constexpr bool has_instruction = sizeof(Bits) == 4 && !is_unsigned;
 #endif
-  if constexpr (has_instruction && is_unsigned) return __builtin_convertvector(a, V);
-  else if constexpr (has_instruction) return __builtin_convertvector((SignedLanesOf<sz_of<V>>)a, V);
+  if constexpr (has_instruction && is_unsigned)
+    return __builtin_convertvector(a, V);
+  else if constexpr (has_instruction)
+    return __builtin_convertvector((SignedLanesOf<sz_of<V>>)a, V);
   V result{};
   for (unsigned i = 0; i < bytes / sizeof(Bits); i++) {
-    if constexpr (is_unsigned) result[i] = from_integer<ScalarOf<sz_of<V>>>(static_cast<Bits>(a[i]));
-    else result[i] = from_integer<ScalarOf<sz_of<V>>>(static_cast<Signed>(a[i]));
+    if constexpr (is_unsigned)
+      result[i] = from_integer<ScalarOf<sz_of<V>>>(static_cast<Bits>(a[i]));
+    else
+      result[i] = from_integer<ScalarOf<sz_of<V>>>(static_cast<Signed>(a[i]));
   }
   return result;
 }
@@ -83,9 +100,11 @@ template <Rounding rounding, bool is_unsigned, int bytes, class V>
 FERRY_INLINE BitsLanesOf<sz_of<V>> to_integers_out_of_line(Cpu& cpu, V a, u64 fraction_bits) {
   constexpr u32 conversion = IntegerConversion::of(rounding, is_unsigned, sz_of<V> == 1).value;
   if constexpr (sz_of<V> == 0) {
-    return (BitsLanesOf<0>)call_out<ferry_a64_to_integers_s>(&cpu, to_float_lanes(a), conversion, fraction_bits, u32{bytes});
+    return (BitsLanesOf<0>)call_out<ferry_a64_to_integers_s>(&cpu, to_float_lanes(a), conversion, fraction_bits,
+                                                             u32{bytes});
   } else {
-    return (BitsLanesOf<1>)call_out<ferry_a64_to_integers_d>(&cpu, to_float_lanes(a), conversion, fraction_bits, u32{bytes});
+    return (BitsLanesOf<1>)call_out<ferry_a64_to_integers_d>(&cpu, to_float_lanes(a), conversion, fraction_bits,
+                                                             u32{bytes});
   }
 }
 
@@ -115,31 +134,33 @@ FERRY_INLINE BitsLanesOf<sz_of<V>> to_integers(Cpu& cpu, V a) {
 #pragma clang loop unroll(full)
     for (unsigned i = 0; i < bytes / sizeof(BitsOf<sz>); i++) {
       ScalarOf<sz> lane = a[i];
-      if constexpr (is_unsigned) result[i] = to_integer<rounding, UnsignedOf<sz>>(cpu, lane);
-      else result[i] = static_cast<BitsOf<sz>>(to_integer<rounding, SignedOf<sz>>(cpu, lane));
+      if constexpr (is_unsigned)
+        result[i] = to_integer<rounding, UnsignedOf<sz>>(cpu, lane);
+      else
+        result[i] = static_cast<BitsOf<sz>>(to_integer<rounding, SignedOf<sz>>(cpu, lane));
     }
     return result;
   }
 }
 
 // ---- Three registers of the same type, or two. The body sees `bytes`, and lanes n and m.
-#define BODY_2(expression)                                                                  \
+#define BODY_2(expression)                                                                   \
   [[maybe_unused]] LanesOf<sz> n = read_lanes<sz, bytes>(rn), m = read_lanes<sz, bytes>(rm); \
   write_lanes<bytes>(rd, expression);
-#define VECTOR_2(name, expression)                  \
-  template <int q, int sz>                          \
-    requires is_arrangement<q, sz>                  \
-  SEM name(Cpu& cpu, VDst rd, VSrc rn, VSrc rm) {   \
-    (void)cpu;                                      \
-    constexpr int bytes = vector_bytes(q);          \
-    BODY_2(expression)                              \
+#define VECTOR_2(name, expression)                \
+  template <int q, int sz>                        \
+    requires is_arrangement<q, sz>                \
+  SEM name(Cpu& cpu, VDst rd, VSrc rn, VSrc rm) { \
+    (void)cpu;                                    \
+    constexpr int bytes = vector_bytes(q);        \
+    BODY_2(expression)                            \
   }
-#define SCALAR_2(name, expression)                  \
-  template <int sz>                                 \
-  SEM name(Cpu& cpu, VDst rd, VSrc rn, VSrc rm) {   \
-    (void)cpu;                                      \
-    constexpr int bytes = scalar_bytes(sz);         \
-    BODY_2(expression)                              \
+#define SCALAR_2(name, expression)                \
+  template <int sz>                               \
+  SEM name(Cpu& cpu, VDst rd, VSrc rn, VSrc rm) { \
+    (void)cpu;                                    \
+    constexpr int bytes = scalar_bytes(sz);       \
+    BODY_2(expression)                            \
   }
 #define VECTOR_AND_SCALAR_2(name, expression) VECTOR_2(name##_vector, expression) SCALAR_2(name##_scalar, expression)
 #define PAIRS (pair_operand<0, bytes>(n, m)), (pair_operand<1, bytes>(n, m))
@@ -170,7 +191,7 @@ VECTOR_AND_SCALAR_2(fcmgt, n > m)
 VECTOR_AND_SCALAR_2(facge, magnitude(n) >= magnitude(m))
 VECTOR_AND_SCALAR_2(facgt, magnitude(n) > magnitude(m))
 
-#define BODY_1(expression)                                \
+#define BODY_1(expression)                                    \
   [[maybe_unused]] LanesOf<sz> n = read_lanes<sz, bytes>(rn); \
   write_lanes<bytes>(rd, expression);
 #define VECTOR_1(name, expression)         \
@@ -223,26 +244,34 @@ VECTOR_AND_LANE_1(fcvtzs, (to_integers<Rounding::zero, false, bytes>(cpu, n)))
 VECTOR_AND_LANE_1(fcvtzu, (to_integers<Rounding::zero, true, bytes>(cpu, n)))
 
 template <int sz>
-SEM scvtf_lane(Cpu&, VDst rd, VSrc rn) { rd = from_integer<ScalarOf<sz>>(static_cast<SignedOf<sz>>(rn.as<BitsOf<sz>>())); }
+SEM scvtf_lane(Cpu&, VDst rd, VSrc rn) {
+  rd = from_integer<ScalarOf<sz>>(static_cast<SignedOf<sz>>(rn.as<BitsOf<sz>>()));
+}
 
 template <int sz>
-SEM ucvtf_lane(Cpu&, VDst rd, VSrc rn) { rd = from_integer<ScalarOf<sz>>(rn.as<BitsOf<sz>>()); }
+SEM ucvtf_lane(Cpu&, VDst rd, VSrc rn) {
+  rd = from_integer<ScalarOf<sz>>(rn.as<BitsOf<sz>>());
+}
 
 template <int q>
 SEM urecpe(Cpu& cpu, VDst rd, VSrc rn) {
-  rd = call_out<ferry_a64_unsigned_reciprocal_estimate>(&cpu, to_float_lanes(read_lanes<0, vector_bytes(q)>(rn)), u32{vector_bytes(q)});
+  rd = call_out<ferry_a64_unsigned_reciprocal_estimate>(&cpu, to_float_lanes(read_lanes<0, vector_bytes(q)>(rn)),
+                                                        u32{vector_bytes(q)});
 }
 
 template <int q>
 SEM ursqrte(Cpu& cpu, VDst rd, VSrc rn) {
-  rd = call_out<ferry_a64_unsigned_root_estimate>(&cpu, to_float_lanes(read_lanes<0, vector_bytes(q)>(rn)), u32{vector_bytes(q)});
+  rd = call_out<ferry_a64_unsigned_root_estimate>(&cpu, to_float_lanes(read_lanes<0, vector_bytes(q)>(rn)),
+                                                  u32{vector_bytes(q)});
 }
 
 // ---- Lengthening and narrowing. Q takes the source from, or puts the result into, the upper half.
 template <int q>
 FERRY_INLINE void write_half(VDst rd, u64 half) {
-  if constexpr (q) rd = RawVector{rd.as<u64>(), half};
-  else rd = half;
+  if constexpr (q)
+    rd = RawVector{rd.as<u64>(), half};
+  else
+    rd = half;
 }
 
 typedef float TwoSingles __attribute__((vector_size(8)));
@@ -290,13 +319,21 @@ FERRY_INLINE void reduce(Cpu& cpu, VDst rd, VSrc rn) {
   write_lanes<4>(rd, fp_min_max<select>(cpu, pairs, __builtin_shufflevector(pairs, pairs, 1, 1, 1, 1)));
 }
 template <int...>
-SEM fmaxv(Cpu& cpu, VDst rd, VSrc rn) { reduce<0>(cpu, rd, rn); }
+SEM fmaxv(Cpu& cpu, VDst rd, VSrc rn) {
+  reduce<0>(cpu, rd, rn);
+}
 template <int...>
-SEM fminv(Cpu& cpu, VDst rd, VSrc rn) { reduce<select_minimum>(cpu, rd, rn); }
+SEM fminv(Cpu& cpu, VDst rd, VSrc rn) {
+  reduce<select_minimum>(cpu, rd, rn);
+}
 template <int...>
-SEM fmaxnmv(Cpu& cpu, VDst rd, VSrc rn) { reduce<select_number>(cpu, rd, rn); }
+SEM fmaxnmv(Cpu& cpu, VDst rd, VSrc rn) {
+  reduce<select_number>(cpu, rd, rn);
+}
 template <int...>
-SEM fminnmv(Cpu& cpu, VDst rd, VSrc rn) { reduce<select_minimum | select_number>(cpu, rd, rn); }
+SEM fminnmv(Cpu& cpu, VDst rd, VSrc rn) {
+  reduce<select_minimum | select_number>(cpu, rd, rn);
+}
 
 template <int sz>
 SEM faddp_scalar(Cpu& cpu, VDst rd, VSrc rn) {
@@ -312,60 +349,86 @@ FERRY_INLINE void min_max_of_pair(Cpu& cpu, VDst rd, VSrc rn) {
   write_lanes<scalar_bytes(sz)>(rd, fp_min_max<select>(cpu, LanesOf<sz>{first}, LanesOf<sz>{second}));
 }
 template <int sz>
-SEM fmaxp_scalar(Cpu& cpu, VDst rd, VSrc rn) { min_max_of_pair<0, sz>(cpu, rd, rn); }
+SEM fmaxp_scalar(Cpu& cpu, VDst rd, VSrc rn) {
+  min_max_of_pair<0, sz>(cpu, rd, rn);
+}
 template <int sz>
-SEM fminp_scalar(Cpu& cpu, VDst rd, VSrc rn) { min_max_of_pair<select_minimum, sz>(cpu, rd, rn); }
+SEM fminp_scalar(Cpu& cpu, VDst rd, VSrc rn) {
+  min_max_of_pair<select_minimum, sz>(cpu, rd, rn);
+}
 template <int sz>
-SEM fmaxnmp_scalar(Cpu& cpu, VDst rd, VSrc rn) { min_max_of_pair<select_number, sz>(cpu, rd, rn); }
+SEM fmaxnmp_scalar(Cpu& cpu, VDst rd, VSrc rn) {
+  min_max_of_pair<select_number, sz>(cpu, rd, rn);
+}
 template <int sz>
-SEM fminnmp_scalar(Cpu& cpu, VDst rd, VSrc rn) { min_max_of_pair<select_minimum | select_number, sz>(cpu, rd, rn); }
+SEM fminnmp_scalar(Cpu& cpu, VDst rd, VSrc rn) {
+  min_max_of_pair<select_minimum | select_number, sz>(cpu, rd, rn);
+}
 
 // ---- Fixed point. Scaling by a power of two after rounding is exact: the result is never subnormal.
 template <bool is_unsigned, int sz, int bytes>
 FERRY_INLINE void from_fixed(VDst rd, VSrc rn, u64 factor) {
   ScalarOf<sz> f = __builtin_bit_cast(ScalarOf<sz>, static_cast<BitsOf<sz>>(factor));
-  write_lanes<bytes>(rd, from_integers<is_unsigned, bytes, LanesOf<sz>>((BitsLanesOf<sz>)read_lanes<sz, bytes>(rn)) * f);
+  write_lanes<bytes>(rd,
+                     from_integers<is_unsigned, bytes, LanesOf<sz>>((BitsLanesOf<sz>)read_lanes<sz, bytes>(rn)) * f);
 }
 template <bool is_unsigned, int sz, int bytes>
 FERRY_INLINE void to_fixed(Cpu& cpu, VDst rd, VSrc rn, u64 fraction_bits) {
-  write_lanes<bytes>(rd, to_integers_out_of_line<Rounding::zero, is_unsigned, bytes>(cpu, read_lanes<sz, bytes>(rn), fraction_bits));
+  write_lanes<bytes>(
+      rd, to_integers_out_of_line<Rounding::zero, is_unsigned, bytes>(cpu, read_lanes<sz, bytes>(rn), fraction_bits));
 }
 
-#define FIXED_POINT(letter, is_unsigned)                                                                                            \
-  template <int q>                                                                                                                  \
-  SEM letter##cvtf_vector_fix_s(Cpu&, VDst rd, VSrc rn, Imm64 factor) { from_fixed<is_unsigned, 0, vector_bytes(q)>(rd, rn, factor); } \
-  template <int...>                                                                                                                 \
-  SEM letter##cvtf_vector_fix_d(Cpu&, VDst rd, VSrc rn, Imm64 factor) { from_fixed<is_unsigned, 1, 16>(rd, rn, factor); }           \
-  template <int...>                                                                                                                 \
-  SEM letter##cvtf_lane_fix_s(Cpu&, VDst rd, VSrc rn, Imm64 factor) { from_fixed<is_unsigned, 0, 4>(rd, rn, factor); }              \
-  template <int...>                                                                                                                 \
-  SEM letter##cvtf_lane_fix_d(Cpu&, VDst rd, VSrc rn, Imm64 factor) { from_fixed<is_unsigned, 1, 8>(rd, rn, factor); }              \
-  template <int q>                                                                                                                  \
-  SEM fcvtz##letter##_vector_fix_s(Cpu& cpu, VDst rd, VSrc rn, UImm bits) { to_fixed<is_unsigned, 0, vector_bytes(q)>(cpu, rd, rn, bits); } \
-  template <int...>                                                                                                                 \
-  SEM fcvtz##letter##_vector_fix_d(Cpu& cpu, VDst rd, VSrc rn, UImm bits) { to_fixed<is_unsigned, 1, 16>(cpu, rd, rn, bits); }      \
-  template <int...>                                                                                                                 \
-  SEM fcvtz##letter##_lane_fix_s(Cpu& cpu, VDst rd, VSrc rn, UImm bits) { to_fixed<is_unsigned, 0, 4>(cpu, rd, rn, bits); }         \
-  template <int...>                                                                                                                 \
-  SEM fcvtz##letter##_lane_fix_d(Cpu& cpu, VDst rd, VSrc rn, UImm bits) { to_fixed<is_unsigned, 1, 8>(cpu, rd, rn, bits); }
+#define FIXED_POINT(letter, is_unsigned)                                    \
+  template <int q>                                                          \
+  SEM letter##cvtf_vector_fix_s(Cpu&, VDst rd, VSrc rn, Imm64 factor) {     \
+    from_fixed<is_unsigned, 0, vector_bytes(q)>(rd, rn, factor);            \
+  }                                                                         \
+  template <int...>                                                         \
+  SEM letter##cvtf_vector_fix_d(Cpu&, VDst rd, VSrc rn, Imm64 factor) {     \
+    from_fixed<is_unsigned, 1, 16>(rd, rn, factor);                         \
+  }                                                                         \
+  template <int...>                                                         \
+  SEM letter##cvtf_lane_fix_s(Cpu&, VDst rd, VSrc rn, Imm64 factor) {       \
+    from_fixed<is_unsigned, 0, 4>(rd, rn, factor);                          \
+  }                                                                         \
+  template <int...>                                                         \
+  SEM letter##cvtf_lane_fix_d(Cpu&, VDst rd, VSrc rn, Imm64 factor) {       \
+    from_fixed<is_unsigned, 1, 8>(rd, rn, factor);                          \
+  }                                                                         \
+  template <int q>                                                          \
+  SEM fcvtz##letter##_vector_fix_s(Cpu& cpu, VDst rd, VSrc rn, UImm bits) { \
+    to_fixed<is_unsigned, 0, vector_bytes(q)>(cpu, rd, rn, bits);           \
+  }                                                                         \
+  template <int...>                                                         \
+  SEM fcvtz##letter##_vector_fix_d(Cpu& cpu, VDst rd, VSrc rn, UImm bits) { \
+    to_fixed<is_unsigned, 1, 16>(cpu, rd, rn, bits);                        \
+  }                                                                         \
+  template <int...>                                                         \
+  SEM fcvtz##letter##_lane_fix_s(Cpu& cpu, VDst rd, VSrc rn, UImm bits) {   \
+    to_fixed<is_unsigned, 0, 4>(cpu, rd, rn, bits);                         \
+  }                                                                         \
+  template <int...>                                                         \
+  SEM fcvtz##letter##_lane_fix_d(Cpu& cpu, VDst rd, VSrc rn, UImm bits) {   \
+    to_fixed<is_unsigned, 1, 8>(cpu, rd, rn, bits);                         \
+  }
 FIXED_POINT(s, false)
 FIXED_POINT(u, true)
 
 // ---- By element.
-#define ELEMENT(name, expression)                           \
-  template <int q, int sz, int l>                           \
-    requires(is_arrangement<q, sz> && !(sz == 1 && l == 1)) \
-  SEM name(Cpu& cpu, VDst rd, VSrc rn, VSrc element) {      \
-    constexpr int bytes = vector_bytes(q);                  \
+#define ELEMENT(name, expression)                                                    \
+  template <int q, int sz, int l>                                                    \
+    requires(is_arrangement<q, sz> && !(sz == 1 && l == 1))                          \
+  SEM name(Cpu& cpu, VDst rd, VSrc rn, VSrc element) {                               \
+    constexpr int bytes = vector_bytes(q);                                           \
     LanesOf<sz> n = read_lanes<sz, bytes>(rn), m = read_element<sz, bytes>(element); \
-    write_lanes<bytes>(rd, expression);                     \
-  }                                                         \
-  template <int sz, int l>                                  \
-    requires(!(sz == 1 && l == 1))                          \
-  SEM name##_scalar(Cpu& cpu, VDst rd, VSrc rn, VSrc element) { \
-    constexpr int bytes = scalar_bytes(sz);                 \
+    write_lanes<bytes>(rd, expression);                                              \
+  }                                                                                  \
+  template <int sz, int l>                                                           \
+    requires(!(sz == 1 && l == 1))                                                   \
+  SEM name##_scalar(Cpu& cpu, VDst rd, VSrc rn, VSrc element) {                      \
+    constexpr int bytes = scalar_bytes(sz);                                          \
     LanesOf<sz> n = read_lanes<sz, bytes>(rn), m = read_element<sz, bytes>(element); \
-    write_lanes<bytes>(rd, expression);                     \
+    write_lanes<bytes>(rd, expression);                                              \
   }
 ELEMENT(fmul_element, fp_mul(cpu, n, m))
 ELEMENT(fmla_element, (fp_mul_add<false, false>(cpu, read_lanes<sz, bytes>(rd), n, m)))
