@@ -30,10 +30,10 @@ struct ExecRequest {
   std::string path;
   std::vector<std::string> arguments, environment;
   bool native = false;
-  std::string host_path;                    // of the program that runs, after #! lines; empty: program_fd
+  std::string host_path;  // of the program that runs, after #! lines; empty: program_fd
   std::vector<std::string> host_arguments;
   std::vector<char*> argument_pointers, environment_pointers;
-  int program_fd = -1;                      // a descriptor the next ferry gets
+  int program_fd = -1;  // a descriptor the next ferry gets
 };
 
 void free_exec_request(Thread& thread) {
@@ -50,8 +50,8 @@ std::string program_host_path(const std::string& path) {
   return found ? std::string{*found} : path;
 }
 
-constexpr size_t longest_argument = 128 * 1024;          // MAX_ARG_STRLEN
-constexpr size_t largest_arguments = 6 * 1024 * 1024;    // the most bprm_set_stack_limits() allows
+constexpr size_t longest_argument = 128 * 1024;        // MAX_ARG_STRLEN
+constexpr size_t largest_arguments = 6 * 1024 * 1024;  // the most bprm_set_stack_limits() allows
 constexpr const char* handover_option = "--handover";
 
 int own_executable_fd = -1;
@@ -89,7 +89,8 @@ i64 host_exec(Thread& thread, int fd, const char* file, ExecRequest& request) {
   begin_exec_signals(thread);
   u64 arguments = reinterpret_cast<u64>(request.argument_pointers.data());
   u64 environment = reinterpret_cast<u64>(request.environment_pointers.data());
-  i64 error = fd >= 0 ? host_syscall(SYS_execveat, static_cast<u64>(fd), reinterpret_cast<u64>(""), arguments, environment, AT_EMPTY_PATH)
+  i64 error = fd >= 0 ? host_syscall(SYS_execveat, static_cast<u64>(fd), reinterpret_cast<u64>(""), arguments,
+                                     environment, AT_EMPTY_PATH)
                       : host_syscall(SYS_execve, reinterpret_cast<u64>(file), arguments, environment);
   cancel_exec_signals(thread);
   return error;
@@ -217,15 +218,24 @@ bool parse_fields(std::string_view text, Handover& handover) {
     i64 value;
     if (equals == field.npos || !parse_number(field.substr(equals + 1), value)) return false;
     std::string_view name = field.substr(0, equals);
-    if (name == "strace") handover.strace = value != 0;
-    else if (name == "strace_fd") handover.strace_fd = static_cast<int>(value);
-    else if (name == "log") handover.log_mask = static_cast<u32>(value);
-    else if (name == "log_fd") handover.log_fd = static_cast<int>(value);
-    else if (name == "reference") handover.reference = value != 0;
-    else if (name == "chain") handover.chain = value != 0;
-    else if (name == "program_fd") handover.program_fd = static_cast<int>(value);
-    else if (name == "own_fd") handover.own_executable_fd = static_cast<int>(value);
-    else return false;
+    if (name == "strace")
+      handover.strace = value != 0;
+    else if (name == "strace_fd")
+      handover.strace_fd = static_cast<int>(value);
+    else if (name == "log")
+      handover.log_mask = static_cast<u32>(value);
+    else if (name == "log_fd")
+      handover.log_fd = static_cast<int>(value);
+    else if (name == "reference")
+      handover.reference = value != 0;
+    else if (name == "chain")
+      handover.chain = value != 0;
+    else if (name == "program_fd")
+      handover.program_fd = static_cast<int>(value);
+    else if (name == "own_fd")
+      handover.own_executable_fd = static_cast<int>(value);
+    else
+      return false;
   }
   return true;
 }
@@ -234,8 +244,9 @@ bool parse_fields(std::string_view text, Handover& handover) {
 
 std::vector<std::string> handover_arguments(const Handover& handover) {
   char fields[256];
-  snprintf(fields, sizeof fields, "strace=%d,strace_fd=%d,log=%u,log_fd=%d,reference=%d,chain=%d,program_fd=%d,own_fd=%d",
-           handover.strace, handover.strace_fd, handover.log_mask, handover.log_fd, handover.reference, handover.chain,
+  snprintf(fields, sizeof fields,
+           "strace=%d,strace_fd=%d,log=%u,log_fd=%d,reference=%d,chain=%d,program_fd=%d,own_fd=%d", handover.strace,
+           handover.strace_fd, handover.log_mask, handover.log_fd, handover.reference, handover.chain,
            handover.program_fd, handover.own_executable_fd);
   std::vector<std::string> arguments{"ferry", handover_option, fields, handover.sysroot, handover.path};
   arguments.insert(arguments.end(), handover.arguments.begin(), handover.arguments.end());
@@ -266,15 +277,17 @@ void adopt_own_executable(int fd) {
 
 Result<i64> sys_execve(Thread& thread, Path<follow> path, StringArray arguments, Environment environment) {
   ExecRequest* request = TRY(begin_request(thread, path.value, arguments.value, environment.value));
-  Result<i64> result = request->path.empty() ? fail(ENOENT) : execute(thread, *request, program_host_path(request->path));
+  Result<i64> result =
+      request->path.empty() ? fail(ENOENT) : execute(thread, *request, program_host_path(request->path));
   return end_request(thread), result;
 }
 
-Result<i64> sys_execveat(Thread& thread, DirFd directory, PathAt<keep_if_flag<4>> path, StringArray arguments, Environment environment,
-                         Flags<at_flags> flags) {
+Result<i64> sys_execveat(Thread& thread, DirFd directory, PathAt<keep_if_flag<4>> path, StringArray arguments,
+                         Environment environment, Flags<at_flags> flags) {
   if (flags.value & ~u64{AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW}) return fail(EINVAL);
   ExecRequest* request = TRY(begin_request(thread, path.value, arguments.value, environment.value));
-  bool by_path = !request->path.empty() && (request->path[0] == '/' || directory.value == AT_FDCWD) && !(flags.value & AT_SYMLINK_NOFOLLOW);
+  bool by_path = !request->path.empty() && (request->path[0] == '/' || directory.value == AT_FDCWD) &&
+                 !(flags.value & AT_SYMLINK_NOFOLLOW);
   auto run = [&]() -> Result<i64> {
     if (by_path) return execute(thread, *request, program_host_path(request->path));
     TRY_VOID(open_at(*request, directory.value, static_cast<int>(flags.value)));

@@ -13,16 +13,16 @@ namespace ferry::syscalls {
 
 // What main() of the next ferry needs to know.
 struct Handover {
-  std::string sysroot;     // empty: none. May have become unreachable (the guest may have changed its root)
+  std::string sysroot;  // empty: none. May have become unreachable (the guest may have changed its root)
   bool strace = false;
-  int strace_fd = -1;      // -1: standard error
+  int strace_fd = -1;  // -1: standard error
   u32 log_mask = 0;
   int log_fd = 2;
   bool reference = false, chain = true;  // translator::Options
-  bool stats = false;      // translator::Options; for the first program only
-  int program_fd = -1;     // run this descriptor instead of `path`, and close it once it is loaded
-  int own_executable_fd = -1;  // for adopt_own_executable()
-  std::string path;        // as the guest named the program
+  bool stats = false;                    // translator::Options; for the first program only
+  int program_fd = -1;                   // run this descriptor instead of `path`, and close it once it is loaded
+  int own_executable_fd = -1;            // for adopt_own_executable()
+  std::string path;                      // as the guest named the program
   std::vector<std::string> arguments;
 };
 

@@ -16,7 +16,7 @@ namespace {
 u64 argument(i32 value) { return static_cast<u64>(i64{value}); }
 
 struct RobustListHead {
-  u64 first;         // struct robust_list*: bit 0 marks a PI futex
+  u64 first;  // struct robust_list*: bit 0 marks a PI futex
   i64 futex_offset;
   u64 pending;
 };
@@ -32,7 +32,8 @@ void abandon_lock(u64 entry, const RobustListHead& head, i32 tid, bool pending) 
     u32 owner = *word & FUTEX_TID_MASK;
     if (pending && owner == 0) break;  // it died between unlocking and waking
     if (owner != static_cast<u32>(tid)) return;
-    u32 outcome = ferry_guarded_exchange(reinterpret_cast<u32*>(address), *word, (*word & FUTEX_WAITERS) | FUTEX_OWNER_DIED);
+    u32 outcome =
+        ferry_guarded_exchange(reinterpret_cast<u32*>(address), *word, (*word & FUTEX_WAITERS) | FUTEX_OWNER_DIED);
     if (outcome == 2 || (outcome == 0 && !(*word & FUTEX_WAITERS))) return;
     if (outcome == 0) break;
   }
@@ -61,13 +62,15 @@ void walk_robust_list(Thread& thread) {
   if (!priority_inheriting) raw_syscall(SYS_set_robust_list, 0, sizeof(RobustListHead));
 }
 
-Result<i64> sys_futex(Thread&, Addr address, FutexOperation operation, Uint value, FutexTimeout timeout, FutexSecond address2, FutexValue value3) {
+Result<i64> sys_futex(Thread&, Addr address, FutexOperation operation, Uint value, FutexTimeout timeout,
+                      FutexSecond address2, FutexValue value3) {
   return from_raw(host_syscall(SYS_futex, raw(address.value), argument(operation.value), value.value, timeout.value,
                                address2.value, value3.value));
 }
 
 Result<i64> sys_futex_waitv(Thread&, Addr waiters, Uint count, Hex flags, In<Timespec> timeout, Enum<clocks> clock) {
-  return from_raw(host_syscall(449, raw(waiters.value), count.value, flags.value, raw(timeout.value.address), argument(clock.value)));
+  return from_raw(host_syscall(449, raw(waiters.value), count.value, flags.value, raw(timeout.value.address),
+                               argument(clock.value)));
 }
 
 Result<i64> sys_set_robust_list(Thread& thread, Addr head, Size size) {
@@ -77,7 +80,8 @@ Result<i64> sys_set_robust_list(Thread& thread, Addr head, Size size) {
 }
 
 Result<i64> sys_get_robust_list(Thread&, Int pid, Out<Hex64> head, Out<Integer64> size) {
-  return from_raw(raw_syscall(SYS_get_robust_list, argument(pid.value), raw(head.value.address), raw(size.value.address)));
+  return from_raw(
+      raw_syscall(SYS_get_robust_list, argument(pid.value), raw(head.value.address), raw(size.value.address)));
 }
 
 }  // namespace ferry::syscalls

@@ -23,7 +23,8 @@ i64 raw_syscall(long number, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5) {
 
 void abandon_host_syscall(void* ucontext) {
   u64& pc = interrupted_pc(ucontext);
-  if (pc >= address_of(ferry_window_begin) && pc <= address_of(ferry_window_syscall)) pc = address_of(ferry_window_abandon);
+  if (pc >= address_of(ferry_window_begin) && pc <= address_of(ferry_window_syscall))
+    pc = address_of(ferry_window_abandon);
 }
 
 bool just_left_host_syscall(void* ucontext) { return interrupted_pc(ucontext) == address_of(ferry_window_end); }

@@ -22,7 +22,8 @@ constexpr u64 clear_sighand = u64{1} << 32;  // CLONE_CLEAR_SIGHAND
 constexpr u64 into_cgroup = u64{1} << 33;    // CLONE_INTO_CGROUP
 constexpr u64 clone_detached = 0x00400000;
 // What ferry does itself in the child, instead of the host's kernel to ferry's own thread.
-constexpr u64 done_by_ferry = CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | clear_sighand;
+constexpr u64 done_by_ferry =
+    CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | clear_sighand;
 
 // copy_process(): the combinations that make no sense.
 Result<void> check_flags(u64 flags) {
@@ -41,8 +42,9 @@ Result<void> check_flags(u64 flags) {
 i64 host_fork(const CloneRequest& request) {
   u64 flags = request.flags & ~done_by_ferry;
   if (request.set_tid_size != 0 || (flags & into_cgroup)) {
-    CloneArguments arguments{flags, request.pidfd, 0, 0, request.exit_signal, 0, 0, 0,
-                             request.set_tid, request.set_tid_size, request.cgroup};
+    CloneArguments arguments{
+        flags,         request.pidfd, 0, 0, request.exit_signal, 0, 0, 0, request.set_tid, request.set_tid_size,
+        request.cgroup};
     return raw_syscall(SYS_clone3, reinterpret_cast<u64>(&arguments), sizeof arguments);
   }
   if (flags != 0 || request.exit_signal != SIGCHLD)
@@ -58,8 +60,10 @@ Result<i64> fork_process(Thread& thread, const CloneRequest& request) {
   thread.actions->mutex.lock();
   translator::before_fork(thread.cpu);
   i64 pid = host_fork(request);
-  if (pid == 0) translator::after_fork_in_child(thread.cpu);
-  else translator::after_fork_in_parent(thread.cpu);
+  if (pid == 0)
+    translator::after_fork_in_child(thread.cpu);
+  else
+    translator::after_fork_in_parent(thread.cpu);
   thread.actions->mutex.unlock();
   unlock_memory_after_fork();
   if (pid == 0) {
@@ -105,7 +109,8 @@ void begin_child(Thread& child, const CloneRequest& request) {
   }
 }
 
-Result<i64> sys_clone(Thread& thread, CloneFlags flags, Addr stack, Out<Integer32> parent_tid, Addr tls, Out<Integer32> child_tid) {
+Result<i64> sys_clone(Thread& thread, CloneFlags flags, Addr stack, Out<Integer32> parent_tid, Addr tls,
+                      Out<Integer32> child_tid) {
   CloneRequest request;
   request.flags = flags.value & 0xffffff00;
   request.exit_signal = flags.value & 0xff;
@@ -135,8 +140,10 @@ Result<i64> sys_clone3(Thread& thread, In<CloneArguments> arguments, Size size) 
   if ((given.flags & (CLONE_THREAD | CLONE_PARENT)) && given.exit_signal != 0) return fail(EINVAL);
   if ((given.stack == 0) != (given.stack_size == 0)) return fail(EINVAL);
   if ((given.flags & CLONE_VM) && (given.set_tid_size != 0 || (given.flags & into_cgroup))) return fail(EINVAL);
-  CloneRequest request{given.flags, given.pidfd, given.child_tid, given.parent_tid, given.exit_signal,
-                       given.stack + given.stack_size, given.tls, given.set_tid, given.set_tid_size, given.cgroup};
+  CloneRequest request{given.flags,      given.pidfd,       given.child_tid,
+                       given.parent_tid, given.exit_signal, given.stack + given.stack_size,
+                       given.tls,        given.set_tid,     given.set_tid_size,
+                       given.cgroup};
   return clone_any(thread, request);
 }
 
@@ -154,12 +161,14 @@ Result<i64> sys_exit_group(Thread&, Int status) {
 }
 
 Result<i64> sys_wait4(Thread&, Int pid, Out<WaitStatus> status, Flags<wait_flags> flags, Out<Rusage> usage) {
-  return from_raw(host_syscall(SYS_wait4, argument(pid.value), raw(status.value.address), flags.value, raw(usage.value.address)));
+  return from_raw(
+      host_syscall(SYS_wait4, argument(pid.value), raw(status.value.address), flags.value, raw(usage.value.address)));
 }
 
-Result<i64> sys_waitid(Thread&, Enum<wait_id_types> type, Int id, Out<Siginfo> info, Flags<wait_flags> flags, Out<Rusage> usage) {
-  return from_raw(host_syscall(SYS_waitid, argument(type.value), argument(id.value), raw(info.value.address), flags.value,
-                               raw(usage.value.address)));
+Result<i64> sys_waitid(Thread&, Enum<wait_id_types> type, Int id, Out<Siginfo> info, Flags<wait_flags> flags,
+                       Out<Rusage> usage) {
+  return from_raw(host_syscall(SYS_waitid, argument(type.value), argument(id.value), raw(info.value.address),
+                               flags.value, raw(usage.value.address)));
 }
 
 Result<i64> sys_set_tid_address(Thread& thread, Addr address) {

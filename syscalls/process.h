@@ -11,10 +11,10 @@ namespace ferry::syscalls {
 
 // clone and clone3 in one form (struct clone_args).
 struct CloneRequest {
-  u64 flags = 0;        // CLONE_*, without the signal
+  u64 flags = 0;  // CLONE_*, without the signal
   u64 pidfd = 0, child_tid = 0, parent_tid = 0;
   u64 exit_signal = 0;
-  u64 stack = 0;        // the child's sp; 0: the parent's
+  u64 stack = 0;  // the child's sp; 0: the parent's
   u64 tls = 0;
   u64 set_tid = 0, set_tid_size = 0, cgroup = 0;
 };

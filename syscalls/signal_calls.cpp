@@ -32,8 +32,10 @@ Result<void> change_signal_stack(Thread& thread, const SignalStack& wanted) {
   u32 mode = static_cast<u32>(wanted.flags) & ~ss_autodisarm;
   if (mode != SS_DISABLE && mode != SS_ONSTACK && mode != 0) return fail(EINVAL);
   SignalStack stack{wanted.base, wanted.flags, 0, wanted.size};
-  if (mode == SS_DISABLE) stack.base = stack.size = 0;
-  else if (wanted.size < minimum_signal_stack) return fail(ENOMEM);
+  if (mode == SS_DISABLE)
+    stack.base = stack.size = 0;
+  else if (wanted.size < minimum_signal_stack)
+    return fail(ENOMEM);
   thread.signals.stack = stack;
   return {};
 }
@@ -67,10 +69,17 @@ Result<i64> sys_rt_sigprocmask(Thread& thread, Enum<sigprocmask_how> how, In<Sig
     u64 given = TRY(read(set.value)).bits;
     u64 mask;
     switch (how.value) {
-      case SIG_BLOCK: mask = previous | given; break;
-      case SIG_UNBLOCK: mask = previous & ~given; break;
-      case SIG_SETMASK: mask = given; break;
-      default: return fail(EINVAL);
+      case SIG_BLOCK:
+        mask = previous | given;
+        break;
+      case SIG_UNBLOCK:
+        mask = previous & ~given;
+        break;
+      case SIG_SETMASK:
+        mask = given;
+        break;
+      default:
+        return fail(EINVAL);
     }
     TRY_VOID(set_signal_mask(thread, mask));
   }
@@ -144,9 +153,13 @@ Result<i64> sys_rt_sigreturn(Thread& thread) {
 }
 
 // Sending is the host's: thread and process ids are the same, and so is siginfo.
-Result<i64> sys_kill(Thread&, Int pid, Signal signal) { return forward(SYS_kill, argument(pid.value), argument(signal.value)); }
+Result<i64> sys_kill(Thread&, Int pid, Signal signal) {
+  return forward(SYS_kill, argument(pid.value), argument(signal.value));
+}
 
-Result<i64> sys_tkill(Thread&, Int tid, Signal signal) { return forward(SYS_tkill, argument(tid.value), argument(signal.value)); }
+Result<i64> sys_tkill(Thread&, Int tid, Signal signal) {
+  return forward(SYS_tkill, argument(tid.value), argument(signal.value));
+}
 
 Result<i64> sys_tgkill(Thread&, Int tgid, Int tid, Signal signal) {
   return forward(SYS_tgkill, argument(tgid.value), argument(tid.value), argument(signal.value));
@@ -157,11 +170,13 @@ Result<i64> sys_rt_sigqueueinfo(Thread&, Int tgid, Signal signal, In<Siginfo> in
 }
 
 Result<i64> sys_rt_tgsigqueueinfo(Thread&, Int tgid, Int tid, Signal signal, In<Siginfo> info) {
-  return forward(SYS_rt_tgsigqueueinfo, argument(tgid.value), argument(tid.value), argument(signal.value), raw(info.value.address));
+  return forward(SYS_rt_tgsigqueueinfo, argument(tgid.value), argument(tid.value), argument(signal.value),
+                 raw(info.value.address));
 }
 
 Result<i64> sys_pidfd_send_signal(Thread&, Fd pidfd, Signal signal, In<Siginfo> info, Hex flags) {
-  return forward(SYS_pidfd_send_signal, argument(pidfd.value), argument(signal.value), raw(info.value.address), flags.value);
+  return forward(SYS_pidfd_send_signal, argument(pidfd.value), argument(signal.value), raw(info.value.address),
+                 flags.value);
 }
 
 // The kernel itself restarts what it left half done; a guest that calls this gets do_no_restart_syscall()'s answer.

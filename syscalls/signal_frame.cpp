@@ -31,9 +31,7 @@ constexpr u64 first_kernel_address = u64{1} << 55;  // bit 55 selects TTBR1: the
 
 constexpr u64 pstate_forbidden = 0x1f | 0x3c0;  // any mode but EL0t, AArch32, masked DAIF: valid_user_regs()
 
-u64 pstate_of(const Cpu& cpu) {
-  return u64{cpu.n} << 31 | u64{cpu.z} << 30 | u64{cpu.c} << 29 | u64{cpu.v} << 28;
-}
+u64 pstate_of(const Cpu& cpu) { return u64{cpu.n} << 31 | u64{cpu.z} << 30 | u64{cpu.c} << 29 | u64{cpu.v} << 28; }
 
 template <class Record>
 void append(SignalContext& context, size_t& offset, const Record& record) {
@@ -49,7 +47,8 @@ void save_context(const Thread& thread, SignalContext& context) {
   context.pstate = pstate_of(cpu);
   context.fault_address = thread.signals.fault_address;
   size_t offset = 0;
-  FpsimdContext fpsimd{{fpsimd_magic, sizeof(FpsimdContext)}, translator::read_fpsr(cpu), translator::read_fpcr(cpu), {}};
+  FpsimdContext fpsimd{
+      {fpsimd_magic, sizeof(FpsimdContext)}, translator::read_fpsr(cpu), translator::read_fpcr(cpu), {}};
   memcpy(fpsimd.vectors, cpu.vectors, sizeof fpsimd.vectors);
   append(context, offset, fpsimd);
   if (thread.signals.fault_syndrome != 0)
@@ -152,9 +151,12 @@ void restore_registers(Cpu& cpu, const RestoredFrame& frame) {
 u64 fault_syndrome(const translator::Exit& exit) {
   constexpr u64 instruction_abort = 0x20, data_abort = 0x24, full_length = u64{1} << 25, is_write = u64{1} << 6;
   u64 status = page_fault_level3;
-  if (exit.address & first_kernel_address) status = address_level0;
-  else if (exit.signal == SIGSEGV && exit.code == SEGV_ACCERR) status = permission_level3;
-  else if (exit.signal == SIGBUS && exit.code == BUS_ADRALN) status = alignment_fault;
+  if (exit.address & first_kernel_address)
+    status = address_level0;
+  else if (exit.signal == SIGSEGV && exit.code == SEGV_ACCERR)
+    status = permission_level3;
+  else if (exit.signal == SIGBUS && exit.code == BUS_ADRALN)
+    status = alignment_fault;
   u64 syndrome = (exit.fetch ? instruction_abort : data_abort) << 26 | full_length | status;
   return exit.write ? syndrome | is_write : syndrome;
 }

@@ -20,8 +20,7 @@ namespace ferry::syscalls {
 
 namespace {
 
-constexpr u64 ignore_by_default =
-    signal_bit(SIGCHLD) | signal_bit(SIGCONT) | signal_bit(SIGURG) | signal_bit(SIGWINCH);
+constexpr u64 ignore_by_default = signal_bit(SIGCHLD) | signal_bit(SIGCONT) | signal_bit(SIGURG) | signal_bit(SIGWINCH);
 constexpr u64 default_handler = 0, ignore_handler = 1;
 
 bool is_fault_signal(int signal) { return fault_signal_set & signal_bit(signal); }
@@ -32,7 +31,8 @@ size_t fault_index(int signal) {
 }
 
 i64 set_host_action(int signal, const SignalAction& action, SignalAction* old = nullptr) {
-  return raw_syscall(SYS_rt_sigaction, static_cast<u64>(signal), reinterpret_cast<u64>(&action), reinterpret_cast<u64>(old), 8);
+  return raw_syscall(SYS_rt_sigaction, static_cast<u64>(signal), reinterpret_cast<u64>(&action),
+                     reinterpret_cast<u64>(old), 8);
 }
 
 u64 host_mask(u64 guest_mask) { return guest_mask & ~fault_signal_set; }
@@ -42,11 +42,11 @@ i64 set_host_mask(u64 mask) {
   return host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<u64>(&mask), 0, sizeof mask);
 }
 
-void set_pending(ThreadSignals& signals) {
-  __atomic_store_n(&signals.pending, 1, __ATOMIC_RELAXED);
-}
+void set_pending(ThreadSignals& signals) { __atomic_store_n(&signals.pending, 1, __ATOMIC_RELAXED); }
 
-u64 deliverable(const ThreadSignals& signals) { return __atomic_load_n(&signals.deferred, __ATOMIC_RELAXED) & ~signals.mask; }
+u64 deliverable(const ThreadSignals& signals) {
+  return __atomic_load_n(&signals.deferred, __ATOMIC_RELAXED) & ~signals.mask;
+}
 
 // One of the five that was sent, not raised: it waits here, since the host cannot keep it blocked for us.
 void defer(ThreadSignals& signals, const Siginfo& info) {
@@ -80,7 +80,8 @@ void take_fault_signal(Thread* thread, int signal, siginfo_t* info, void* contex
   bool raised = info->si_code > 0 && !just_left_host_syscall(context);
   if (raised) {
     if (fix_up_guest_access(context) || fix_up_exchange(context)) return;
-    if (thread == nullptr || !translator::handle_fault(thread->cpu, info, context)) die_of_own_fault(signal, taken, context);
+    if (thread == nullptr || !translator::handle_fault(thread->cpu, info, context))
+      die_of_own_fault(signal, taken, context);
     return;
   }
   if (thread == nullptr) return;
@@ -122,8 +123,8 @@ void act_by_default(Thread& thread, const Siginfo& info) {
   if (ignore_by_default & signal_bit(info.signal)) return;
   if (is_fault_signal(info.signal)) die_by_signal(info.signal);
   // The host has the default disposition by now: let the kernel stop or kill us once the mask allows it again.
-  raw_syscall(SYS_rt_tgsigqueueinfo, static_cast<u64>(getpid()), static_cast<u64>(thread.tid), static_cast<u64>(info.signal),
-              reinterpret_cast<u64>(&info));
+  raw_syscall(SYS_rt_tgsigqueueinfo, static_cast<u64>(getpid()), static_cast<u64>(thread.tid),
+              static_cast<u64>(info.signal), reinterpret_cast<u64>(&info));
 }
 
 // The action to take now; a one-shot handler is used up by this.
@@ -131,7 +132,8 @@ SignalAction take_action(SignalActions& actions, int signal) {
   std::lock_guard lock(actions.mutex);
   SignalAction& entry = actions.actions[signal];
   SignalAction action = entry;
-  if (action.handler > ignore_handler && (action.flags & static_cast<u32>(SA_RESETHAND))) entry.handler = default_handler;
+  if (action.handler > ignore_handler && (action.flags & static_cast<u32>(SA_RESETHAND)))
+    entry.handler = default_handler;
   return action;
 }
 
@@ -175,7 +177,8 @@ void start_signals(Thread& thread) {
     actions.known |= signal_bit(signal);
   }
   u64 unblocked = fault_signal_set;
-  raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, reinterpret_cast<u64>(&unblocked), reinterpret_cast<u64>(&thread.signals.mask), 8);
+  raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, reinterpret_cast<u64>(&unblocked),
+              reinterpret_cast<u64>(&thread.signals.mask), 8);
 }
 
 void attach_signal_stack(Thread& thread) {
@@ -225,10 +228,12 @@ void force_signal(Thread& thread, int signal, int code, u64 address) {
 
 void die_by_signal(int signal) {
   if (strace_enabled) strace_killed(signal);
-  set_host_action(signal, SignalAction{default_handler, host_restorer_flag, reinterpret_cast<u64>(ferry_host_restorer), 0});
+  set_host_action(signal,
+                  SignalAction{default_handler, host_restorer_flag, reinterpret_cast<u64>(ferry_host_restorer), 0});
   u64 only = signal_bit(signal), all = ~u64{0};
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<u64>(&all), 0, 8);
-  raw_syscall(SYS_tgkill, static_cast<u64>(raw_syscall(SYS_getpid)), static_cast<u64>(raw_syscall(SYS_gettid)), static_cast<u64>(signal));
+  raw_syscall(SYS_tgkill, static_cast<u64>(raw_syscall(SYS_getpid)), static_cast<u64>(raw_syscall(SYS_gettid)),
+              static_cast<u64>(signal));
   raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, reinterpret_cast<u64>(&only), 0, 8);
   _exit(128 + signal);  // only when the signal does not kill, as for the first process of a PID namespace
 }
@@ -265,8 +270,10 @@ SignalAction signal_disposition(SignalActions& actions, int signal) {
 Result<void> install_signal_action(SignalActions& actions, int signal, const SignalAction& action) {
   SignalAction host{action.handler, (action.flags & followed_flags) | host_restorer_flag,
                     reinterpret_cast<u64>(ferry_host_restorer), 0};
-  if (is_fault_signal(signal)) host = host_handler_action(action.flags & SA_RESTART);
-  else if (action.handler > ignore_handler) host = host_handler_action(action.flags & followed_flags);
+  if (is_fault_signal(signal))
+    host = host_handler_action(action.flags & SA_RESTART);
+  else if (action.handler > ignore_handler)
+    host = host_handler_action(action.flags & followed_flags);
   TRY(from_raw(set_host_action(signal, host)));
   actions.actions[signal] = action;
   actions.known |= signal_bit(signal);

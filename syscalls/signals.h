@@ -34,11 +34,11 @@ struct SignalActions {
 
 // What of a thread's state concerns signals. Only the thread itself writes it, in its code or its host signal handler.
 struct ThreadSignals {
-  u32 pending = 0;      // not 0: deliver_signals() has something to do; host_syscall() refuses to enter the kernel
-  u64 mask = 0;         // the guest's blocked set
+  u32 pending = 0;  // not 0: deliver_signals() has something to do; host_syscall() refuses to enter the kernel
+  u64 mask = 0;     // the guest's blocked set
   SignalStack stack{.base = 0, .flags = SS_DISABLE, .padding = 0, .size = 0};
-  Siginfo slot{};       // signal 0: empty. Taken from the host's queue, so it will be delivered whatever the mask says
-  u64 deferred = 0;     // of the five: sent by kill() and the like, not raised; waits here while the guest blocks it
+  Siginfo slot{};    // signal 0: empty. Taken from the host's queue, so it will be delivered whatever the mask says
+  u64 deferred = 0;  // of the five: sent by kill() and the like, not raised; waits here while the guest blocks it
   Siginfo deferred_info[std::size(fault_signals)] = {};
   u64 fault_address = 0, fault_syndrome = 0;  // of the last fault, as current->thread keeps them for every later frame
 };

@@ -45,20 +45,26 @@ void raise_fault(Thread& thread, const Exit& exit) {
 void raise_undefined(Thread& thread, const Exit& exit) {
   // A program with a handler is probing the processor; without one it is about to die, and the user should know of what.
   bool probing = thread.actions->actions[SIGILL].handler > 1;
-  log(probing ? Log::signals : Log::warning, "undefined instruction %08x at guest pc %#lx", static_cast<u32>(exit.address),
-      thread.cpu.pc);
+  log(probing ? Log::signals : Log::warning, "undefined instruction %08x at guest pc %#lx",
+      static_cast<u32>(exit.address), thread.cpu.pc);
   thread.signals.fault_address = thread.signals.fault_syndrome = 0;
   force_signal(thread, SIGILL, ILL_ILLOPC, thread.cpu.pc);
 }
 
 const char* name_of(ExitReason reason) {
   switch (reason) {
-    case ExitReason::syscall: return "syscall";
-    case ExitReason::poll: return "poll";
-    case ExitReason::undefined: return "undefined";
-    case ExitReason::breakpoint: return "breakpoint";
-    case ExitReason::fault: return "fault";
-    default: return "?";
+    case ExitReason::syscall:
+      return "syscall";
+    case ExitReason::poll:
+      return "poll";
+    case ExitReason::undefined:
+      return "undefined";
+    case ExitReason::breakpoint:
+      return "breakpoint";
+    case ExitReason::fault:
+      return "fault";
+    default:
+      return "?";
   }
 }
 
@@ -75,9 +81,10 @@ void describe_current_thread(int fd) {
   const Thread* thread = current_thread;
   if (thread == nullptr) return;
   const translator::Cpu& cpu = thread->cpu;
-  dprintf(fd, "  guest thread %d: pc %016lx sp %016lx flags %d%d%d%d (exact only outside translated code)\n", thread->tid, cpu.pc,
-          cpu.sp, cpu.n, cpu.z, cpu.c, cpu.v);
-  for (int i = 0; i < 31; i++) dprintf(fd, "%s x%-2d %016lx%s", i % 4 == 0 ? " " : "", i, cpu.x[i], i % 4 == 3 || i == 30 ? "\n" : "");
+  dprintf(fd, "  guest thread %d: pc %016lx sp %016lx flags %d%d%d%d (exact only outside translated code)\n",
+          thread->tid, cpu.pc, cpu.sp, cpu.n, cpu.z, cpu.c, cpu.v);
+  for (int i = 0; i < 31; i++)
+    dprintf(fd, "%s x%-2d %016lx%s", i % 4 == 0 ? " " : "", i, cpu.x[i], i % 4 == 3 || i == 30 ? "\n" : "");
   const ExitHistory& history = thread->exits;
   u32 count = history.next < ExitHistory::size ? history.next : ExitHistory::size;
   for (u32 i = 1; i <= count; i++) {
@@ -94,12 +101,22 @@ void Thread::run() {
     Exit exit = translator::run(cpu);
     record(*this, exit);
     switch (exit.reason) {
-      case ExitReason::syscall: serve_syscall(*this); break;
-      case ExitReason::poll: break;
-      case ExitReason::undefined: raise_undefined(*this, exit); break;
-      case ExitReason::breakpoint: force_signal(*this, SIGTRAP, TRAP_BRKPT, cpu.pc); break;
-      case ExitReason::fault: raise_fault(*this, exit); break;
-      default: check(!"an exit of the translator's own");
+      case ExitReason::syscall:
+        serve_syscall(*this);
+        break;
+      case ExitReason::poll:
+        break;
+      case ExitReason::undefined:
+        raise_undefined(*this, exit);
+        break;
+      case ExitReason::breakpoint:
+        force_signal(*this, SIGTRAP, TRAP_BRKPT, cpu.pc);
+        break;
+      case ExitReason::fault:
+        raise_fault(*this, exit);
+        break;
+      default:
+        check(!"an exit of the translator's own");
     }
   }
 }

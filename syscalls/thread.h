@@ -16,10 +16,10 @@ struct ExecRequest;
 // Shared by all threads of the guest process. What may change after start-up has its lock beside it.
 struct Process {
   // The running program, set once before it starts (execve starts a new ferry).
-  std::string executable;                // guest view, absolute: what /proc/self/exe says
-  std::string executable_host;           // the file actually opened on the host
-  std::string command;                   // what was to be run, before #! lines: its last component is the thread's name
-  u64 signal_trampoline = 0;             // __kernel_rt_sigreturn in the guest's vDSO
+  std::string executable;       // guest view, absolute: what /proc/self/exe says
+  std::string executable_host;  // the file actually opened on the host
+  std::string command;          // what was to be run, before #! lines: its last component is the thread's name
+  u64 signal_trampoline = 0;    // __kernel_rt_sigreturn in the guest's vDSO
   SignalActions actions;
 };
 
@@ -35,18 +35,19 @@ struct ExitHistory {
 };
 
 struct Thread {
-  translator::Cpu cpu{};            // aligned to 64; the first member
+  translator::Cpu cpu{};  // aligned to 64; the first member
   Process* process = nullptr;
-  SignalActions* actions = nullptr; // process->actions, or a vfork child's own
+  SignalActions* actions = nullptr;  // process->actions, or a vfork child's own
   i32 tid = 0;
   ThreadSignals signals;
-  u64 clear_child_tid = 0;          // CLONE_CHILD_CLEARTID / set_tid_address
-  u64 robust_list = 0;              // set_robust_list's head
-  u64 syscall_x0 = 0;               // x0 at the svc being served, for restarts and traces
-  bool keep_registers = false;      // set by a handler that has written x0 itself (rt_sigreturn): dispatch leaves x0 alone
-  bool exiting = false;             // set by exit: run() returns
+  u64 clear_child_tid = 0;      // CLONE_CHILD_CLEARTID / set_tid_address
+  u64 robust_list = 0;          // set_robust_list's head
+  u64 syscall_x0 = 0;           // x0 at the svc being served, for restarts and traces
+  bool keep_registers = false;  // set by a handler that has written x0 itself (rt_sigreturn): dispatch leaves x0 alone
+  bool exiting = false;         // set by exit: run() returns
   int exit_status = 0;
-  ExecRequest* exec_request = nullptr;  // what an execve under way has allocated; a vfork child's is freed by its parent
+  ExecRequest* exec_request =
+      nullptr;  // what an execve under way has allocated; a vfork child's is freed by its parent
   std::unique_ptr<u8[]> host_signal_stack;
   ExitHistory exits;
 

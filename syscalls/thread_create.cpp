@@ -129,11 +129,13 @@ int memory_sharer_body(void* argument) {
 // Holds the calling host thread until the child execs or exits. Called with every signal blocked; returns with the five blocked
 // too, so that what comes for the parent meanwhile does not find the child's state in its Thread.
 i64 host_vfork(MemorySharer& sharer) {
-  void* stack = mmap(nullptr, host_stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* stack =
+      mmap(nullptr, host_stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (stack == MAP_FAILED) return -ENOMEM;
   const CloneRequest& request = sharer.request;
-  constexpr u64 passed_on = CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PARENT | CLONE_PIDFD | CLONE_IO | CLONE_SYSVSEM |
-                            CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP;
+  constexpr u64 passed_on = CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PARENT | CLONE_PIDFD | CLONE_IO |
+                            CLONE_SYSVSEM | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
+                            CLONE_NEWNET | CLONE_NEWCGROUP;
   u64 flags = (request.flags & passed_on) | CLONE_VM | CLONE_VFORK | request.exit_signal;
   u64 every = ~u64{0};
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<u64>(&every), 0, sizeof every);
@@ -163,7 +165,10 @@ struct SavedThread {
   u64 clear_child_tid, robust_list;
 
   explicit SavedThread(const Thread& thread)
-      : signals(thread.signals), actions(thread.actions), tid(thread.tid), clear_child_tid(thread.clear_child_tid),
+      : signals(thread.signals),
+        actions(thread.actions),
+        tid(thread.tid),
+        clear_child_tid(thread.clear_child_tid),
         robust_list(thread.robust_list) {
     copy_guest_state(cpu, thread.cpu);
   }

@@ -78,8 +78,6 @@ namespace ferry {
 
 const u64 host_restorer_flag = 0;
 
-u64& interrupted_pc(void* context) {
-  return reinterpret_cast<u64&>(static_cast<ucontext_t*>(context)->uc_mcontext.pc);
-}
+u64& interrupted_pc(void* context) { return reinterpret_cast<u64&>(static_cast<ucontext_t*>(context)->uc_mcontext.pc); }
 
 }  // namespace ferry

@@ -56,11 +56,13 @@ class Signals : public testing::Test {
 
   void handle(int signal, u64 handler, u64 flags, u64 mask = 0) {
     SignalAction action{handler, flags, 0, mask};
-    auto result = sys_rt_sigaction(thread, Signal{static_cast<u64>(signal)}, In<SignalAction>{address_of(&action)}, Out<SignalAction>{0}, Size{8});
+    auto result = sys_rt_sigaction(thread, Signal{static_cast<u64>(signal)}, In<SignalAction>{address_of(&action)},
+                                   Out<SignalAction>{0}, Size{8});
     ASSERT_TRUE(result) << static_cast<int>(result.error());
   }
   Result<i64> send(int signal) {
-    return from_raw(host_syscall(SYS_tgkill, static_cast<u64>(getpid()), static_cast<u64>(gettid()), static_cast<u64>(signal)));
+    return from_raw(
+        host_syscall(SYS_tgkill, static_cast<u64>(getpid()), static_cast<u64>(gettid()), static_cast<u64>(signal)));
   }
   u64 host_mask() {
     u64 mask = 0;
