@@ -38,8 +38,9 @@ static int run(char* const* argv, char* const* envp) {
 // ---- What the started program finds. argv[1] says what to look at.
 static int child_main(int argc, char** argv) {
   if (strcmp(argv[1], "arguments") == 0) {
-    CHECK(argc == 5 && strcmp(argv[0], "a name of its own") == 0 && strcmp(argv[2], "") == 0 && strcmp(argv[3], "two words") == 0);
-    CHECK(strcmp(argv[4], "--strace") == 0);  // not an option of anybody's
+    CHECK(argc == 5 && strcmp(argv[0], "a name of its own") == 0 && strcmp(argv[2], "") == 0 &&
+          strcmp(argv[3], "two words") == 0);
+    CHECK(strcmp(argv[4], "--strace") == 0);                          // not an option of anybody's
     CHECK(environ[0] && strcmp(environ[0], "FERRY_LOG=exits") == 0);  // the guest's own business
     CHECK(environ[1] && strcmp(environ[1], "no equals sign") == 0 && environ[2] == NULL);
     return 11;
@@ -284,7 +285,8 @@ static void statuses(void) {
   pid_t child = fork();
   if (child == 0)
     for (;;) pause();
-  CHECK(kill(child, SIGSTOP) == 0 && waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+  CHECK(kill(child, SIGSTOP) == 0 && waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status) &&
+        WSTOPSIG(status) == SIGSTOP);
   CHECK(kill(child, SIGCONT) == 0 && waitpid(child, &status, WCONTINUED) == child && WIFCONTINUED(status));
   CHECK(waitpid(child, &status, WNOHANG) == 0);
   CHECK(kill(child, SIGKILL) == 0 && exit_of(child) == -SIGKILL);

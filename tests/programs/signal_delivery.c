@@ -14,18 +14,23 @@
 static volatile int calls, depth, deepest, order[64], ordered;
 static siginfo_t last;
 
-static void count(int signal) { (void)signal; calls++; }
-static void note(int signal, siginfo_t *info, void *context) {
+static void count(int signal) {
+  (void)signal;
+  calls++;
+}
+static void note(int signal, siginfo_t* info, void* context) {
   (void)context;
   if (ordered < 64) order[ordered++] = signal;
   last = *info;
   calls++;
 }
 
-static void install(int signal, void *handler, int flags) {
+static void install(int signal, void* handler, int flags) {
   struct sigaction action = {.sa_flags = flags};
-  if (flags & SA_SIGINFO) action.sa_sigaction = handler;
-  else action.sa_handler = handler;
+  if (flags & SA_SIGINFO)
+    action.sa_sigaction = handler;
+  else
+    action.sa_handler = handler;
   sigemptyset(&action.sa_mask);
   CHECK(sigaction(signal, &action, NULL) == 0);
 }
@@ -107,7 +112,8 @@ static void mask_of_handler(void) {
   sigaction(SIGUSR1, &action, NULL);
   struct sigaction read_back;
   sigaction(SIGUSR1, NULL, &read_back);
-  CHECK(read_back.sa_sigaction == note && sigismember(&read_back.sa_mask, SIGUSR2) && (read_back.sa_flags & SA_SIGINFO));
+  CHECK(read_back.sa_sigaction == note && sigismember(&read_back.sa_mask, SIGUSR2) &&
+        (read_back.sa_flags & SA_SIGINFO));
   CHECK(sigaction(SIGKILL, &action, NULL) == -1 && errno == EINVAL);
   CHECK(syscall(SYS_rt_sigaction, 65, NULL, NULL, 8) == -1 && errno == EINVAL);
 }
@@ -118,7 +124,8 @@ static void queues(void) {
   for (int i = 0; i < 3; i++) install(SIGRTMIN + i, note, SA_SIGINFO);
   sigprocmask(SIG_SETMASK, &all, &old);
   for (int i = 2; i >= 0; i--)
-    for (int value = 0; value < 3; value++) CHECK(sigqueue(getpid(), SIGRTMIN + i, (union sigval){.sival_int = 10 * i + value}) == 0);
+    for (int value = 0; value < 3; value++)
+      CHECK(sigqueue(getpid(), SIGRTMIN + i, (union sigval){.sival_int = 10 * i + value}) == 0);
   siginfo_t info;
   struct timespec none = {0, 0};
   sigset_t one;
@@ -137,7 +144,12 @@ static void queues(void) {
 
 // The two signals that C libraries keep for themselves are signals like others to the kernel.
 static void every_signal(void) {
-  struct { void *handler; unsigned long flags; void *restorer; unsigned long mask; } action = {count, 0, 0, 0};
+  struct {
+    void* handler;
+    unsigned long flags;
+    void* restorer;
+    unsigned long mask;
+  } action = {count, 0, 0, 0};
   for (int signal = 1; signal <= 64; signal++) {
     if (signal == SIGKILL || signal == SIGSTOP) continue;
     CHECK(syscall(SYS_rt_sigaction, signal, &action, NULL, 8) == 0);
@@ -194,7 +206,7 @@ static int status_of(void (*body)(void)) {
   CHECK(waitpid(child, &status, 0) == child);
   return status;
 }
-static void dereference(void) { *(volatile int *)8 = 1; }
+static void dereference(void) { *(volatile int*)8 = 1; }
 static void abort_it(void) { abort(); }
 static void terminate(void) { raise(SIGTERM); }
 static void blocked_fault(void) {
@@ -209,14 +221,23 @@ static void ignored_fault(void) {
   raise(SIGSEGV);  // ignored when sent
   dereference();   // but not when raised
 }
-static void fault_in_handler(int signal) { (void)signal; dereference(); }
+static void fault_in_handler(int signal) {
+  (void)signal;
+  dereference();
+}
 static void double_fault(void) {
   install(SIGSEGV, fault_in_handler, 0);
   dereference();
 }
 static void realtime(void) { raise(SIGRTMIN + 3); }
 static void undefined(void) { __asm__ volatile("udf #1"); }
-static void ignored_child(void) { raise(SIGCHLD); raise(SIGWINCH); raise(SIGURG); raise(SIGCONT); _exit(7); }
+static void ignored_child(void) {
+  raise(SIGCHLD);
+  raise(SIGWINCH);
+  raise(SIGURG);
+  raise(SIGCONT);
+  _exit(7);
+}
 
 static void deaths(void) {
   CHECK(WTERMSIG(status_of(dereference)) == SIGSEGV);

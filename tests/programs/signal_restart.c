@@ -115,7 +115,7 @@ static void child_waiting(void) {
   }
 }
 
-static void *unlock_later(void *mutex) {
+static void* unlock_later(void* mutex) {
   nanosleep(&(struct timespec){0, 100000000}, NULL);
   pthread_mutex_unlock(mutex);
   return NULL;
@@ -146,7 +146,10 @@ static void hot_loop(void) {
 
 // A loop without a system call or a function call in it is interrupted all the same.
 static volatile sig_atomic_t stop;
-static void stop_it(int signal) { (void)signal; stop = 1; }
+static void stop_it(int signal) {
+  (void)signal;
+  stop = 1;
+}
 static void endless_loop(void) {
   signal(SIGALRM, stop_it);
   for (int i = 0; i < 20; i++) {

@@ -15,7 +15,7 @@
 #define SS_AUTODISARM (1u << 31)
 #endif
 
-static char *alternate;
+static char* alternate;
 static const size_t size = 64 * 1024;
 static sigjmp_buf escape;
 static volatile int on_alternate, flags_inside, change_refused, handled;
@@ -34,19 +34,19 @@ static void nested(int signal) {
   (void)signal;
   raise(SIGUSR1);
 }
-static void leave(int signal, siginfo_t *info, void *context) {
+static void leave(int signal, siginfo_t* info, void* context) {
   (void)info, (void)context;
   look(signal);
   siglongjmp(escape, 1);
 }
 
-static void install(int signal, void *handler, int flags) {
+static void install(int signal, void* handler, int flags) {
   struct sigaction action = {.sa_flags = flags};
   action.sa_sigaction = handler;
   sigaction(signal, &action, NULL);
 }
 
-static int recurse(volatile char *above, int depth) {
+static int recurse(volatile char* above, int depth) {
   volatile char frame[4096];
   frame[0] = *above;
   if (depth == 0) return 0;
@@ -62,7 +62,7 @@ static void overflow(void) {
   }
 }
 
-static void *in_thread(void *argument) {
+static void* in_thread(void* argument) {
   (void)argument;
   stack_t now;
   sigaltstack(NULL, &now);

@@ -243,7 +243,10 @@ static void shared_memory_process(void) {
 }
 
 static void clone3_checks(void) {
-  struct { struct clone_args known; unsigned long more; } arguments = {.known = {.exit_signal = SIGCHLD}};
+  struct {
+    struct clone_args known;
+    unsigned long more;
+  } arguments = {.known = {.exit_signal = SIGCHLD}};
   CHECK(syscall(SYS_clone3, &arguments, 32) == -1 && errno == EINVAL);
   CHECK(syscall(SYS_clone3, 8, sizeof arguments.known) == -1 && errno == EFAULT);
   arguments.more = 1;
