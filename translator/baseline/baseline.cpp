@@ -27,11 +27,14 @@ constexpr u32 words_ahead = 16;
 constexpr u64 page_size = 4096;
 constexpr u32 isb_mask = 0xfffff0ff, isb_value = 0xd50330df;
 
+constexpr u16 fused_with_previous = 0xffff;
+
 // What is known of a block before its code is placed.
 struct Plan {
   Instruction instructions[max_instructions];
   u32 words[max_instructions];
   Control controls[max_instructions];
+  u16 stencils[max_instructions];  // the stencil to paste; fused_with_previous: none
   u32 count = 0;
   u32 readable = 0, available = 0;  // words up to the end of the page; those already read
   bool undefined = false;  // the word after the last instruction is undefined: the block ends there
@@ -87,6 +90,41 @@ void drop_dead_flags(Plan& plan) {
   }
 }
 
+// Makes one instruction of a flag setter and the conditional branch after it.
+void fuse_pairs(Plan& plan) {
+  for (u32 i = 1; i < plan.count; i++) {
+    Instruction &first = plan.instructions[i - 1], &second = plan.instructions[i];
+    if (second.row != aarch64::RowId::b_cond) continue;
+    int pair = aarch64::pair_of(first.row);
+    if (pair < 0) continue;
+    plan.stencils[i - 1] = static_cast<u16>(aarch64::pair_stencil(pair, first.variant(), static_cast<int>(second.variant())));
+    first.operands[first.operand_count++] = raw(second.target());
+    plan.controls[i - 1] = Control::branch;
+    plan.stencils[i] = fused_with_previous;
+  }
+}
+
+// Selects forms that take an operand from the register that the instruction before has written.
+void forward_results(Plan& plan) {
+  const stencil::Library& library = stencil::library();
+  constexpr u64 none = ~u64{0};
+  u64 last = none;  // the slot whose value travels in `last`
+  for (u32 i = 0; i < plan.count; i++) {
+    if (plan.stencils[i] == fused_with_previous) continue;
+    const stencil::Stencil& base = library.stencils[plan.stencils[i]];
+    const Instruction& instruction = plan.instructions[i];
+    for (u32 operand = 0, form = base.first_form; operand < instruction.operand_count && base.forms >> operand != 0; operand++) {
+      if ((base.forms >> operand & 1) == 0) continue;
+      if (instruction.operands[operand] == last) {
+        plan.stencils[i] = static_cast<u16>(form);
+        break;
+      }
+      form++;
+    }
+    if (base.result != 0) last = instruction.operands[base.result - 1];
+  }
+}
+
 struct Placer {
   Generation& generation;
   stencil::Cursor cursor;
@@ -129,12 +167,15 @@ struct Edges {
 
 u64 body_size(const Plan& plan, const stencil::Library& library) {
   u64 size = library.stencils[stencil_of(Glue::block_entry)].size;
-  for (u32 i = 0; i < plan.count; i++) size += library.stencils[plan.instructions[i].stencil].size;
+  for (u32 i = 0; i < plan.count; i++) {
+    if (plan.stencils[i] != fused_with_previous) size += library.stencils[plan.stencils[i]].size;
+  }
   if (plan.undefined) size += library.stencils[stencil_of(Glue::leave_at)].size;
   return size;
 }
 
 void paste_instruction(Placer& placer, const Plan& plan, u32 i, u64 pc, u64 entry, Edges& edges) {
+  if (plan.stencils[i] == fused_with_previous) return;
   const Instruction& instruction = plan.instructions[i];
   Generation& generation = placer.generation;
   u64 taken = generation.dispatch, return_code = 0;
@@ -144,7 +185,7 @@ void paste_instruction(Placer& placer, const Plan& plan, u32 i, u64 pc, u64 entr
     case Control::call: {
       u64 target = raw(instruction.target());
       taken = target == pc ? entry : generation.map.find(target);
-      if (taken == 0) taken = edges.add(target, stencil::taken_site(placer.library, instruction.stencil, placer.cursor.run));
+      if (taken == 0) taken = edges.add(target, stencil::taken_site(placer.library, plan.stencils[i], placer.cursor.run));
       break;
     }
     default: break;
@@ -152,7 +193,7 @@ void paste_instruction(Placer& placer, const Plan& plan, u32 i, u64 pc, u64 entr
   if (plan.controls[i] == Control::call || plan.controls[i] == Control::indirect_call) {
     return_code = edges.add(pc + 4 * i + 4, 0);
   }
-  placer.paste(instruction.stencil, instruction.operands, taken, return_code);
+  placer.paste(plan.stencils[i], instruction.operands, taken, return_code);
 }
 
 void log_block(const Plan& plan, u64 pc, u64 entry) {
@@ -176,6 +217,9 @@ Translation translate(Generation& generation, GuestAddr guest_pc) {
   if (plan.readable > max_instructions) plan.readable = max_instructions;
   if (!plan_block(generation, pc, plan)) return {};
   drop_dead_flags(plan);
+  for (u32 i = 0; i < plan.count; i++) plan.stencils[i] = plan.instructions[i].stencil;
+  fuse_pairs(plan);
+  forward_results(plan);
 
   generation.code.commit(generation.used + 16384);
   Placer placer{generation, {generation.code.writable(generation.code.run_base() + generation.used), generation.code.run_base() + generation.used}};

@@ -21,12 +21,13 @@ FERRY_INLINE Leave leave(Cpu&, UImm reason) { return {reason}; }
 struct StencilEntry {
   u64 id;
   StencilCode code;
+  u64 form;
 };
 
 [[gnu::section("ferry_stencils"), gnu::used]] static constexpr StencilEntry entries[] = {
-    {stencil_of(Glue::block_entry), &Reading<&block_entry>::stencil},
-    {stencil_of(Glue::leave_at), &Reading<&leave_at>::stencil},
-    {stencil_of(Glue::leave), &Reading<&leave>::stencil},
+    {stencil_of(Glue::block_entry), &Reading<&block_entry>::stencil<-1>, 0},
+    {stencil_of(Glue::leave_at), &Reading<&leave_at>::stencil<-1>, 0},
+    {stencil_of(Glue::leave), &Reading<&leave>::stencil<-1>, 0},
 };
 
 }  // namespace ferry::baseline

@@ -1,6 +1,6 @@
 // The stencils that are not instructions: block entries, edges between blocks, ways out.
 #pragma once
-#include "translator/aarch64/encodings.h"
+#include "translator/aarch64/fused_pairs.h"
 
 namespace ferry::baseline {
 
@@ -12,7 +12,8 @@ enum class Glue : u16 {
 };
 
 inline constexpr int glue_count = static_cast<int>(Glue::count);
-inline constexpr int stencil_count = aarch64::instruction_stencil_count + glue_count;
-constexpr u32 stencil_of(Glue glue) { return static_cast<u32>(aarch64::instruction_stencil_count) + static_cast<u32>(glue); }
+// Stencil ids: the instructions', the fused pairs', the glue's. Forms are numbered after all of these (Stencil::first_form).
+inline constexpr int stencil_count = aarch64::pair_stencil_end + glue_count;
+constexpr u32 stencil_of(Glue glue) { return static_cast<u32>(aarch64::pair_stencil_end) + static_cast<u32>(glue); }
 
 }  // namespace ferry::baseline

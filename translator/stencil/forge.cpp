@@ -112,6 +112,7 @@ std::optional<Patch> patch_of(u16 machine, u32 type) {
 
 struct Forge {
   std::vector<Stencil> stencils;
+  std::map<std::pair<u32, u32>, Stencil> forms;  // by id and forwarded operand
   std::vector<Hole> holes;
   std::vector<u8> code, constants;
   std::vector<std::string> helpers;
@@ -144,18 +145,21 @@ struct Forge {
       if (strcmp(object.name(object.sections[i]), "ferry_stencils") != 0) continue;
       const u64* entries = object.at<u64>(object.sections[i].sh_offset);
       object.each_relocation(i, [&](const Elf64_Rela& r, const Elf64_Sym& symbol) {
-        u64 id = entries[r.r_offset / 8 - 1];
+        // {id, code, form}: semantics/section.h
+        u64 id = entries[r.r_offset / 8 - 1], form = entries[r.r_offset / 8 + 1];
         if (r.r_addend + symbol.st_value != 0) die("%s: stencil %llu is not in a section of its own", path, (unsigned long long)id);
-        add_stencil(object, static_cast<u32>(id), symbol.st_shndx, placed);
+        add_stencil(object, static_cast<u32>(id), static_cast<u32>(form), symbol.st_shndx, placed);
       });
     }
   }
 
-  void add_stencil(const Object& object, u32 id, u32 section, std::map<u32, u32>& placed) {
+  void add_stencil(const Object& object, u32 id, u32 form, u32 section, std::map<u32, u32>& placed) {
     const Elf64_Shdr& s = object.sections[section];
     const char* function = object.name(s);
-    if (id >= stencils.size() || stencils[id].allocated) die("%s has a stencil id that is out of range or taken: %u", function, id);
-    Stencil stencil{static_cast<u32>(code.size()), static_cast<u16>(s.sh_size), 0, static_cast<u32>(holes.size()), 1};
+    u32 forwarded = form & 0xff;
+    Stencil& slot = forwarded == 0 && id < stencils.size() ? stencils[id] : forms[{id, forwarded - 1}];
+    if (id >= stencils.size() || slot.allocated) die("%s has a stencil id that is out of range or taken: %u", function, id);
+    Stencil stencil{static_cast<u32>(code.size()), static_cast<u16>(s.sh_size), 0, static_cast<u32>(holes.size()), 0, 0, static_cast<u8>(form >> 8), 1};
     if (s.sh_size > 0x7fff) die("%s is too large", function);
     object.each_relocation(section, [&](const Elf64_Rela& r, const Elf64_Sym& symbol) {
       std::optional<Patch> patch = patch_of(object.header->e_machine, ELF64_R_TYPE(r.r_info));
@@ -173,7 +177,18 @@ struct Forge {
     elide_final_jump(object, stencil, bytes.data());
     stencil.hole_count = static_cast<u16>(holes.size() - stencil.first_hole);
     code.insert(code.end(), bytes.begin(), bytes.begin() + stencil.size);
-    stencils[id] = stencil;
+    slot = stencil;
+  }
+
+  // Numbers the forms after all other stencils.
+  void append_forms() {
+    for (const auto& [key, form] : forms) {
+      Stencil& base = stencils[key.first];
+      if (base.forms == 0) base.first_form = static_cast<u16>(stencils.size());
+      base.forms = static_cast<u8>(base.forms | 1 << key.second);
+      stencils.push_back(form);
+    }
+    if (stencils.size() > 0xffff) die("too many stencils");
   }
 
   Source source_of(const Object& object, const Elf64_Sym& symbol, const char* function) {
@@ -234,8 +249,9 @@ int main(int argc, char** argv) {
   forge.stencils.resize(baseline::stencil_count);
   for (int i = 3; i < argc; i++) forge.add_object(argv[i]);
   for (int i = 0; i < baseline::glue_count; i++) {
-    if (forge.stencils[static_cast<size_t>(aarch64::instruction_stencil_count + i)].allocated == 0) die("glue stencil %d is missing", i);
+    if (forge.stencils[baseline::stencil_of(static_cast<baseline::Glue>(i))].allocated == 0) die("glue stencil %d is missing", i);
   }
+  forge.append_forms();
 
   FILE* out = fopen(argv[1], "wb");
   if (out == nullptr) die("cannot write %s", argv[1]);

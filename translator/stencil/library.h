@@ -39,6 +39,9 @@ struct Stencil {
   u16 size;        // bytes, without a final jump to `next`
   u16 hole_count;
   u32 first_hole;
+  u16 first_form;  // id of the first of its forms that take an operand from `last`; they are consecutive
+  u8 forms;        // which operands have such a form: bit n is operand n
+  u8 result;       // 0, or 1 + the operand whose new value becomes `last`
   u32 allocated;   // 0: no such instruction
 };
 

@@ -77,13 +77,35 @@ FERRY_INLINE T operand_from_value(Cpu* cpu, u64 value) {
   else return T::from_value(value);
 }
 
-#if defined(FERRY_STENCIL)
-using StencilCode = PRESERVE_NONE void (*)(Cpu*);
+template <class T>
+concept ReadsGeneral = requires { T::general_read; };
+template <class T>
+concept WritesGeneral = requires { T::general_written; };
 
-template <class T, int index>
-FERRY_INLINE T operand_from_hole(Cpu* cpu) {
-  if constexpr (IsSlotOperand<T>) return slot_operand<T>(cpu, hole<index>());
-  else return T::template from_hole<index>();
+// The first operand that writes a general register: its value becomes `last`. -1: none.
+template <class... A>
+consteval int result_operand() {
+  constexpr bool writes[] = {WritesGeneral<A>..., false};
+  for (int i = 0; i < static_cast<int>(sizeof...(A)); i++) {
+    if (writes[i]) return i;
+  }
+  return -1;
+}
+
+#if defined(FERRY_STENCIL)
+using StencilCode = PRESERVE_NONE void (*)(Cpu*, u64 last);
+
+// What of an operand's hole depends on the form: whether it is taken from `last`, whether it is the result.
+template <class T, int index, bool forwarded, bool is_result>
+FERRY_INLINE T operand_from_hole(Cpu* cpu, const u64* last, u64* result) {
+  if constexpr (IsSlotOperand<T>) {
+    T operand = slot_operand<T>(cpu, hole<index>());
+    if constexpr (forwarded) operand.forwarded = last;
+    if constexpr (is_result) operand.result = result;
+    return operand;
+  } else {
+    return T::template from_hole<index>();
+  }
 }
 
 FERRY_INLINE void push_return(Cpu* cpu, u64 return_pc) {
@@ -98,12 +120,12 @@ FERRY_INLINE void push_return(Cpu* cpu, u64 return_pc) {
 
 // Goes on at cpu->pc: by the per-thread cache of targets, else by the dispatcher (`taken`).
 // The target travels in cpu->pc because a guaranteed tail call keeps the caller's signature.
-[[gnu::always_inline]] PRESERVE_NONE static inline void go_to_pc(Cpu* cpu) {
+[[gnu::always_inline]] PRESERVE_NONE static inline void go_to_pc(Cpu* cpu, u64 last) {
   const aarch64::JumpCacheEntry& entry = cpu->jump_cache[(cpu->pc >> 2) & (aarch64::jump_cache_size - 1)];
   if (__builtin_expect(entry.pc == cpu->pc, 1)) {
-    [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(cpu);
+    [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(cpu, last);
   }
-  [[clang::musttail]] return taken(cpu);
+  [[clang::musttail]] return taken(cpu, last);
 }
 #endif
 
@@ -136,42 +158,53 @@ struct Reading<function> {
   }
 
 #if defined(FERRY_STENCIL)
-  template <int... i>
-  FERRY_INLINE R with_holes(Cpu* cpu, Ints<i...>) {
-    return function(*cpu, operand_from_hole<A, i>(cpu)...);
+  static constexpr int result = result_operand<A...>();
+
+  // `forwarded` is the operand that this form takes from `last`, or -1. Leaves the new `last` in it.
+  template <int forwarded, int... i>
+  FERRY_INLINE R with_holes(Cpu* cpu, u64& last, Ints<i...>) {
+    u64 before = last;
+    return function(*cpu, operand_from_hole<A, i, i == forwarded, i == result>(cpu, &before, &last)...);
   }
 
-  PRESERVE_NONE static void stencil(Cpu* cpu) {
+  // Has the stencil a form that takes this operand from `last`?
+  static constexpr bool has_form(int operand) {
+    constexpr bool reads[] = {ReadsGeneral<A>..., false};
+    return operand < operand_count && reads[operand];
+  }
+
+  template <int forwarded>
+  PRESERVE_NONE static void stencil(Cpu* cpu, u64 last) {
     if constexpr (control == Control::next) {
-      with_holes(cpu, IntsBelow<operand_count>{});
-      [[clang::musttail]] return next(cpu);
+      with_holes<forwarded>(cpu, last, IntsBelow<operand_count>{});
+      [[clang::musttail]] return next(cpu, last);
     } else {
-      auto result = with_holes(cpu, IntsBelow<operand_count>{});
+      auto result = with_holes<forwarded>(cpu, last, IntsBelow<operand_count>{});
       if constexpr (control == Control::branch) {
         // Unlikely, so that going on is falling through: blocks extend past conditional branches.
-        if (__builtin_expect(result.taken, 0)) [[clang::musttail]] return taken(cpu);
-        [[clang::musttail]] return next(cpu);
+        if (__builtin_expect(result.taken, 0)) [[clang::musttail]] return taken(cpu, last);
+        [[clang::musttail]] return next(cpu, last);
       } else if constexpr (control == Control::jump) {
-        [[clang::musttail]] return taken(cpu);
+        [[clang::musttail]] return taken(cpu, last);
       } else if constexpr (control == Control::call) {
         push_return(cpu, result.return_pc);
-        [[clang::musttail]] return taken(cpu);
+        [[clang::musttail]] return taken(cpu, last);
       } else if constexpr (control == Control::indirect_jump) {
         cpu->pc = result.target;
-        [[clang::musttail]] return go_to_pc(cpu);
+        [[clang::musttail]] return go_to_pc(cpu, last);
       } else if constexpr (control == Control::indirect_call) {
         push_return(cpu, result.return_pc);
         cpu->pc = result.target;
-        [[clang::musttail]] return go_to_pc(cpu);
+        [[clang::musttail]] return go_to_pc(cpu, last);
       } else if constexpr (control == Control::function_return) {
         u64 top = cpu->return_top;
         const auto& entry = *reinterpret_cast<const aarch64::ReturnEntry*>(reinterpret_cast<const char*>(cpu->return_stack) + top);
         if (__builtin_expect(entry.pc == result.target, 1)) {
           cpu->return_top = (top - sizeof entry) & (sizeof cpu->return_stack - 1);
-          [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(cpu);
+          [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(cpu, last);
         }
         cpu->pc = result.target;
-        [[clang::musttail]] return go_to_pc(cpu);
+        [[clang::musttail]] return go_to_pc(cpu, last);
       } else {
         static_assert(control == Control::leave);
         cpu->exit_reason = result.reason;
@@ -179,6 +212,18 @@ struct Reading<function> {
     }
   }
 #endif
+};
+
+// Two instructions in one stencil, the first of which goes on and the second of which ends in a direct branch: what the
+// first leaves in the flags need not be read back.
+template <auto first, auto second>
+struct Pair;
+template <class... A, void (*first)(Cpu&, A...), Branch (*second)(Cpu&, Target)>
+struct Pair<first, second> {
+  FERRY_INLINE Branch both(Cpu& cpu, A... operands, Target target) {
+    first(cpu, operands...);
+    return second(cpu, target);
+  }
 };
 
 }  // namespace ferry::semantic

@@ -28,8 +28,10 @@ extern "C" {
 extern char hole_0, hole_1, hole_2, hole_3, hole_4, hole_5;
 extern char hole_signed_0, hole_signed_1, hole_signed_2, hole_signed_3, hole_signed_4, hole_signed_5;
 extern char hole_return_code;  // the host code a call returns to
-PRESERVE_NONE void next(Cpu*);   // the following stencil
-PRESERVE_NONE void taken(Cpu*);  // the branch target's code
+// `last` travels in a host register: the value of the general register that was written last, so that the next stencil need
+// not wait for its own load of the slot. The baseline knows which slot that is, and selects a form that uses it.
+PRESERVE_NONE void next(Cpu*, u64 last);   // the following stencil
+PRESERVE_NONE void taken(Cpu*, u64 last);  // the branch target's code
 }
 template <int index>
 FERRY_INLINE char* hole() {
@@ -152,6 +154,24 @@ struct Target {
 struct SlotOperand {
   Cpu* cpu;
   Offset offset;
+#if defined(FERRY_STENCIL)
+  const u64* forwarded = nullptr;  // the slot's value, where this form of the stencil takes it from `last`
+  u64* result = nullptr;           // where a written value becomes `last`
+#endif
+
+  template <class T>
+  [[gnu::always_inline]] T read_general() const {
+#if defined(FERRY_STENCIL)
+    if (forwarded != nullptr) return static_cast<T>(*forwarded);
+#endif
+    return read_slot<T>(cpu, offset);
+  }
+  [[gnu::always_inline]] void write_general(u64 value) const {
+    write_slot<u64>(cpu, offset, value);
+#if defined(FERRY_STENCIL)
+    if (result != nullptr) *result = value;
+#endif
+  }
 };
 
 // A general register: width 0 is W (32 bits; writing zeroes the upper half), width 1 is X.
@@ -175,22 +195,25 @@ using SignedOf = typename WidthType<width>::Signed;
 template <int width>
 struct Src : SlotOperand {
   using Value = UnsignedOf<width>;
-  [[gnu::always_inline]] Value get() const { return read_slot<Value>(cpu, offset); }
+  static constexpr bool general_read = true;
+  [[gnu::always_inline]] Value get() const { return read_general<Value>(); }
   [[gnu::always_inline]] operator Value() const { return get(); }
 };
 
 template <int width>
 struct Dst : SlotOperand {
-  [[gnu::always_inline]] void operator=(UnsignedOf<width> value) const { write_slot<u64>(cpu, offset, value); }
+  static constexpr bool general_written = true;
+  [[gnu::always_inline]] void operator=(UnsignedOf<width> value) const { write_general(value); }
 };
 
 // A register that is read and written (base writeback, MOVK).
 template <int width>
 struct SrcDst : SlotOperand {
   using Value = UnsignedOf<width>;
-  [[gnu::always_inline]] Value get() const { return read_slot<Value>(cpu, offset); }
+  static constexpr bool general_read = true, general_written = true;
+  [[gnu::always_inline]] Value get() const { return read_general<Value>(); }
   [[gnu::always_inline]] operator Value() const { return get(); }
-  [[gnu::always_inline]] void operator=(Value value) const { write_slot<u64>(cpu, offset, value); }
+  [[gnu::always_inline]] void operator=(Value value) const { write_general(value); }
 };
 
 typedef u64 RawVector __attribute__((vector_size(16)));

@@ -16,9 +16,6 @@ SEM_AS(Call) bl(Cpu&, Dst<1> link, Imm64 next_pc, Target) {
   return {next_pc};
 }
 
-template <int cond>
-SEM_AS(Branch) b_cond(Cpu& cpu, Target) { return {condition_holds<cond>(cpu)}; }
-
 template <int sf>
 SEM_AS(Branch) cbz(Cpu&, Src<sf> rt, Target) { return {rt == 0}; }
 

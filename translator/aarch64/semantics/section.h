@@ -36,42 +36,84 @@ inline constexpr bool is_allocated<decltype(nullptr)> = false;
 
 // What the forge, or the optimiser in the bitcode, finds a variant's code by.
 struct StencilEntry {
-  u64 id;
+  u64 id = 0;
 #if defined(FERRY_STENCIL)
-  semantic::StencilCode code;  // null: unallocated
+  semantic::StencilCode code = nullptr;  // null: there is no such stencil
+  u64 form = 0;  // bits 7:0: 0, or 1 + the operand taken from `last`; bits 15:8: 0, or 1 + the operand that becomes `last`
 #else
-  semantic::ReferenceFunction code;
+  semantic::ReferenceFunction code = nullptr;
 #endif
 };
-
-template <class Instance, u32 variant>
-consteval StencilEntry stencil_entry() {
-  constexpr auto function = selected_function<Instance, variant>();
-  StencilEntry entry{static_cast<u64>(first_stencil(Instance::row)) + variant, nullptr};
-  if constexpr (is_allocated<decltype(selected_function<Instance, variant>())>) {
-#if defined(FERRY_STENCIL)
-    entry.code = &semantic::Reading<function>::stencil;
-#else
-    entry.code = &semantic::Reading<function>::reference;
-#endif
-  }
-  return entry;
-}
 
 template <int count>
 struct StencilEntries {
   StencilEntry entries[count];
 };
-template <class Instance, int... variants>
-consteval StencilEntries<sizeof...(variants)> stencil_entries(semantic::Ints<variants...>) {
-  return {{stencil_entry<Instance, variants>()...}};
+
+#if defined(FERRY_STENCIL)
+inline constexpr int forms_per_stencil = 5;  // none, or one of the first four operands forwarded
+
+template <auto function, int form>
+consteval StencilEntry form_entry(u64 id) {
+  using Reading = semantic::Reading<function>;
+  StencilEntry entry{id, nullptr, static_cast<u64>(form) | static_cast<u64>(Reading::result + 1) << 8};
+  if constexpr (form == 0 || Reading::has_form(form - 1)) entry.code = &Reading::template stencil<form - 1>;
+  return entry;
+}
+
+template <class Instance, int n>
+consteval StencilEntry nth_entry() {
+  constexpr u32 variant = n / forms_per_stencil;
+  if constexpr (is_allocated<decltype(selected_function<Instance, variant>())>)
+    return form_entry<selected_function<Instance, variant>(), n % forms_per_stencil>(static_cast<u64>(first_stencil(Instance::row)) + variant);
+  else return {};
+}
+#else
+inline constexpr int forms_per_stencil = 1;
+
+template <class Instance, int variant>
+consteval StencilEntry nth_entry() {
+  if constexpr (is_allocated<decltype(selected_function<Instance, variant>())>)
+    return {static_cast<u64>(first_stencil(Instance::row)) + variant, &semantic::Reading<selected_function<Instance, variant>()>::reference};
+  else return {};
+}
+#endif
+
+template <class Instance, int... n>
+consteval StencilEntries<sizeof...(n)> stencil_entries(semantic::Ints<n...>) {
+  return {{nth_entry<Instance, n>()...}};
 }
 
 #define A64(name, ...)                                                                             \
-  [[gnu::section("ferry_stencils"), gnu::used]] static constexpr auto entries_##name =             \
-      stencil_entries<Instance_##name>(semantic::IntsBelow<rows[static_cast<int>(RowId::name)].variant_count()>{});
+  [[gnu::section("ferry_stencils"), gnu::used]] static constexpr auto entries_##name = stencil_entries<Instance_##name>( \
+      semantic::IntsBelow<forms_per_stencil * rows[static_cast<int>(RowId::name)].variant_count()>{});
 #include FERRY_SECTION
 #undef A64
+
+#if defined(FERRY_STENCIL)
+// The fused pairs whose first row is of this section (fused_pairs.h).
+template <class Instance, int n>
+consteval StencilEntry nth_pair_entry(int pair) {
+  // Fused with every condition; the flags are always computed, since the branch reads them.
+  constexpr int form = n % forms_per_stencil, cond = n / forms_per_stencil % 16;
+  constexpr u32 variant = static_cast<u32>(n / forms_per_stencil / 16 * 2 + 1);
+  if constexpr (is_allocated<decltype(selected_function<Instance, variant>())>)
+    return form_entry<&semantic::Pair<selected_function<Instance, variant>(), &b_cond<cond>>::both, form>(
+        static_cast<u64>(pair_stencil(pair, variant, cond)));
+  else return {};
+}
+template <class Instance, int... n>
+consteval StencilEntries<sizeof...(n)> pair_entries(int pair, semantic::Ints<n...>) {
+  return {{nth_pair_entry<Instance, n>(pair)...}};
+}
+#define FERRY_PAIR(name)                                                                                      \
+  [[gnu::section("ferry_stencils"), gnu::used]] static constexpr auto pair_entries_##name = pair_entries<Instance_##name>( \
+      pair_of(RowId::name), semantic::IntsBelow<forms_per_stencil * 8 * rows[static_cast<int>(RowId::name)].variant_count()>{});
+#if defined(FERRY_SECTION_HAS_PAIRS)
+#include "translator/aarch64/fused_pairs.def"
+#endif
+#undef FERRY_PAIR
+#endif
 
 #else
 

@@ -1,7 +1,7 @@
 // What every semantics file of the AArch64 guest includes: operand types, control types, and the pieces of the Arm ARM's
 // pseudocode (DDI 0487, J1) that several sections share.
 #pragma once
-#include "translator/aarch64/encodings.h"
+#include "translator/aarch64/fused_pairs.h"
 #include "translator/aarch64/helpers.h"
 #include "translator/stencil/reading.h"
 
@@ -31,5 +31,9 @@ FERRY_INLINE void set_nz(Cpu& cpu, W result) {
   cpu.n = result >> (sizeof(W) * 8 - 1);
   cpu.z = result == 0;
 }
+
+// Here and not in branch.cpp, because fused pairs end in it.
+template <int cond>
+SEM_AS(Branch) b_cond(Cpu& cpu, Target) { return {condition_holds<cond>(cpu)}; }
 
 }  // namespace ferry::aarch64
