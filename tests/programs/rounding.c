@@ -64,11 +64,13 @@ static volatile float floats[count];
     r_;                                                                           \
   })
 
+static int flushing;
 static uint64_t flags(void) {
   uint64_t fpsr;
   __asm__ volatile("mrs %0, fpsr" : "=r"(fpsr));
   __asm__ volatile("msr fpsr, xzr");
-  return fpsr & 0x9f;
+  // What flushing to zero adds to the flags is not told by x86-64: only results are compared then.
+  return flushing ? 0 : fpsr & 0x9f;
 }
 
 #define EACH_PAIR(name, ...)            \
@@ -210,6 +212,7 @@ int main(void) {
   } modes[] = {{"nearest", 0},    {"up", 1 << 22},       {"down", 2 << 22},
                {"zero", 3 << 22}, {"defaults", 1 << 25}, {"flush", 1 << 24}};
   for (size_t m = 0; m < sizeof modes / sizeof modes[0]; m++) {
+    flushing = modes[m].fpcr == 1 << 24;
     set_fpcr(modes[m].fpcr);
     run_mode(modes[m].name);
     set_fpcr(0);
