@@ -65,12 +65,14 @@ static volatile float floats[count];
   })
 
 static int flushing;
+// A result rounded up to the smallest normal number has underflowed on AArch64, which tells before rounding, but not on x86-64.
+static uint64_t not_told;
 static uint64_t flags(void) {
   uint64_t fpsr;
   __asm__ volatile("mrs %0, fpsr" : "=r"(fpsr));
   __asm__ volatile("msr fpsr, xzr");
   // What flushing to zero adds to the flags is not told by x86-64: only results are compared then.
-  return flushing ? 0 : fpsr & 0x9f;
+  return flushing ? 0 : fpsr & 0x9f & ~not_told;
 }
 
 #define EACH_PAIR(name, ...)            \
@@ -170,10 +172,12 @@ static void run_mode(const char* mode) {
   SINGLE("frintp");
   SINGLE("frintx");
   SINGLE("frintz");
+  not_told = 8;
   TRIPLE("fmadd");
   TRIPLE("fmsub");
   TRIPLE("fnmadd");
   TRIPLE("fnmsub");
+  not_told = 0;
   TO_INTEGER("fcvtzs");
   TO_INTEGER("fcvtzu");
   TO_INTEGER("fcvtns");
