@@ -18,7 +18,6 @@ ALLOWED = {
     "binfmt": {"guest"},
     "syscalls": {"guest", "loader", "sysroots", "translator"},
     "command": {"guest", "loader", "sysroots", "translator", "syscalls", "binfmt"},
-    "command": {"guest", "loader", "sysroots", "translator", "syscalls"},
 }
 # Two instruction sets share nothing but what stands above or below both.
 ISAS = {"aarch64", "x86_64"}

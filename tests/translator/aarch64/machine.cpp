@@ -56,7 +56,16 @@ void Machine::place(u64 slot, u32 word) {
   translator::invalidate(GuestAddr{address}, GuestAddr{address + sizeof words});
 }
 
-OracleResult Machine::run(Tier tier, const OracleState& state) {
+void Machine::place_block(u64 slot, std::span<const u32> words) {
+  u64 address = ORACLE_CODE + slot * ORACLE_BLOCK_SLOT;
+  u32 all[ORACLE_BLOCK_WORDS + 1];
+  for (u32& word : all) word = 0xd4200000;
+  memcpy(all, words.data(), words.size_bytes());
+  memcpy(reinterpret_cast<void*>(address), all, sizeof all);
+  translator::invalidate(GuestAddr{address}, GuestAddr{address + sizeof all});
+}
+
+OracleResult Machine::run(Tier tier, const OracleState& state, u64 instructions) {
   memcpy(cpu_.x, state.x, sizeof state.x);
   cpu_.sp = state.sp;
   cpu_.pc = state.pc;
@@ -69,7 +78,9 @@ OracleResult Machine::run(Tier tier, const OracleState& state) {
   translator::write_fpsr(cpu_, static_cast<u32>(state.fpsr));
   cpu_.exclusive_address = ~u64{0};
 
-  translator::Exit exit = tier == Tier::reference ? translator::step(cpu_) : translator::run(cpu_);
+  translator::Exit exit{translator::ExitReason::poll};
+  if (tier == Tier::baseline) exit = translator::run(cpu_);
+  else for (u64 n = 0; n < instructions && exit.reason == translator::ExitReason::poll; n++) exit = translator::step(cpu_);
   OracleResult result{};
   memcpy(result.state.x, cpu_.x, sizeof cpu_.x);
   result.state.sp = cpu_.sp;
@@ -85,8 +96,8 @@ OracleResult Machine::run(Tier tier, const OracleState& state) {
       result.fault_address = exit.address;
       break;
     case translator::ExitReason::breakpoint:
-      // The slot's second word is where the tested instruction goes on.
-      if (result.state.pc != state.pc + 4) result.signal = SIGTRAP;
+      // The word after the tested ones is where they go on.
+      if (result.state.pc != state.pc + 4 * instructions) result.signal = SIGTRAP;
       break;
     default: break;
   }

@@ -1,6 +1,7 @@
 // A guest CPU with the memory that the instruction tests share: the tested words' slots and the data window of
 // oracle/record.h, mapped in this process too, and host fault handlers that report guest faults.
 #pragma once
+#include <span>
 #include <string>
 
 #include "tests/translator/oracle/record.h"
@@ -19,8 +20,11 @@ class Machine {
   // Puts the word into slot `slot`, followed by SVC #0, and drops translations of the slot's old contents.
   void place(u64 slot, u32 word);
 
+  // Puts up to ORACLE_BLOCK_WORDS words into block slot `slot`, followed by BRK #0s; likewise.
+  void place_block(u64 slot, std::span<const u32> words);
+
   // Runs the instruction in the slot of state.pc from `state`. A result's pc after a completed instruction is the next pc.
-  OracleResult run(Tier tier, const OracleState& state);
+  OracleResult run(Tier tier, const OracleState& state, u64 instructions = 1);
 
  private:
   Machine();

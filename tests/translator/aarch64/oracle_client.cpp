@@ -38,26 +38,16 @@ bool exchange(int to, int from, const std::vector<char>& request, char* reply, s
   }
   return true;
 }
-}  // namespace
-
-std::optional<std::vector<OracleResult>> ask_oracle(std::vector<Case>& cases) {
-  std::vector<char> request;
-  OracleHeader header{ORACLE_MAGIC, cases.size()};
-  append(request, &header, sizeof header);
-  for (const Case& c : cases) append(request, &c.word, sizeof c.word);
-  for (size_t i = 0; i < cases.size(); i++) {
-    cases[i].state.pc = ORACLE_CODE + i * ORACLE_SLOT;
-    append(request, &cases[i].state, sizeof cases[i].state);
-  }
-
+// Runs the oracle with this request; false, with a message, when it does not reply.
+bool run_oracle(const std::vector<char>& request, const char* processor, void* reply, size_t reply_size) {
   int to[2], from[2];
-  if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0) return std::nullopt;
+  if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0) return false;
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, to[0], 0);
   posix_spawn_file_actions_adddup2(&actions, from[1], 1);
   std::vector<std::string> command;
-  if (strlen(FERRY_ORACLE_EMULATOR) != 0) command = {FERRY_ORACLE_EMULATOR, "-cpu", FERRY_ORACLE_CPU};
+  if (strlen(FERRY_ORACLE_EMULATOR) != 0) command = {FERRY_ORACLE_EMULATOR, "-cpu", processor};
   command.push_back(FERRY_ORACLE);
   std::vector<char*> arguments;
   for (std::string& part : command) arguments.push_back(part.data());
@@ -67,8 +57,7 @@ std::optional<std::vector<OracleResult>> ask_oracle(std::vector<Case>& cases) {
   posix_spawn_file_actions_destroy(&actions);
   close(to[0]);
   close(from[1]);
-  std::vector<OracleResult> results(cases.size());
-  bool good = error == 0 && exchange(to[1], from[0], request, reinterpret_cast<char*>(results.data()), results.size() * sizeof(OracleResult));
+  bool good = error == 0 && exchange(to[1], from[0], request, static_cast<char*>(reply), reply_size);
   close(to[1]);
   close(from[0]);
   if (error == 0) {
@@ -78,8 +67,53 @@ std::optional<std::vector<OracleResult>> ask_oracle(std::vector<Case>& cases) {
   } else {
     fprintf(stderr, "cannot run the oracle: %s: %s\n", arguments[0], strerror(error));
   }
-  if (!good) return std::nullopt;
+  return good;
+}
+
+std::optional<std::vector<OracleResult>> results_of(std::vector<char>& request, size_t count) {
+  std::vector<OracleResult> results(count);
+  if (!run_oracle(request, FERRY_ORACLE_CPU, results.data(), results.size() * sizeof(OracleResult))) return std::nullopt;
   return results;
+}
+}  // namespace
+
+std::optional<std::vector<OracleResult>> ask_oracle(std::vector<Case>& cases) {
+  std::vector<char> request;
+  OracleHeader header{ORACLE_MAGIC, cases.size(), 1, 0};
+  append(request, &header, sizeof header);
+  for (const Case& c : cases) append(request, &c.word, sizeof c.word);
+  for (size_t i = 0; i < cases.size(); i++) {
+    cases[i].state.pc = ORACLE_CODE + i * ORACLE_SLOT;
+    append(request, &cases[i].state, sizeof cases[i].state);
+  }
+  return results_of(request, cases.size());
+}
+
+std::optional<std::vector<OracleResult>> ask_oracle(std::vector<BlockCase>& cases) {
+  std::vector<char> request;
+  OracleHeader header{ORACLE_MAGIC, cases.size(), ORACLE_BLOCK_WORDS, 0};
+  append(request, &header, sizeof header);
+  for (const BlockCase& c : cases) {
+    u32 words[ORACLE_BLOCK_WORDS];
+    for (u32& word : words) word = 0xd4200000;  // BRK #0
+    memcpy(words, c.words.data(), 4 * c.words.size());
+    append(request, words, sizeof words);
+  }
+  for (size_t i = 0; i < cases.size(); i++) {
+    cases[i].state.pc = ORACLE_CODE + i * ORACLE_BLOCK_SLOT;
+    append(request, &cases[i].state, sizeof cases[i].state);
+  }
+  return results_of(request, cases.size());
+}
+
+std::optional<std::vector<u8>> probe_oracle(const std::vector<u32>& words, const char* processor) {
+  std::vector<char> request;
+  OracleHeader header{ORACLE_MAGIC, words.size(), 1, 1};
+  append(request, &header, sizeof header);
+  append(request, words.data(), 4 * words.size());
+  std::vector<u8> signals(words.size());
+  if (!run_oracle(request, processor, signals.data(), signals.size())) return std::nullopt;
+  return signals;
 }
 
 }  // namespace ferry::test

@@ -1,4 +1,4 @@
-// Runs single AArch64 instructions from given register states: see record.h. Freestanding, for qemu-aarch64 or real hardware.
+// Runs AArch64 instructions from given register states: see record.h. Freestanding, for qemu-aarch64 or real hardware.
 // A state is loaded and captured by signal frames: a BRK in the main loop enters the handler, which replaces the interrupted
 // context by the tested state; the trap after the tested instruction brings it back.
 #include "tests/translator/oracle/record.h"
@@ -78,6 +78,9 @@ static struct OracleState input;
 static struct OracleResult result;
 static struct UContext main_context;
 static int running;
+static struct OracleHeader header;
+static u64 probed;  // cases
+static unsigned char outcomes[ORACLE_CODE_SIZE / ORACLE_SLOT];  // of probes
 static char alternate_stack[65536] __attribute__((aligned(16)));
 
 // The frame's FPSIMD record is always there; other records may precede it.
@@ -119,7 +122,16 @@ static void handler(int signo, struct SigInfo* info, struct UContext* context) {
     load_state(context);
     return;
   }
-  capture_state(context);
+  if (header.probe) {
+    outcomes[probed++] = signo == 5 ? 0 : (unsigned char)signo;
+    if (probed < header.count) {
+      oracle_probe_state(&input, ((u32*)ORACLE_CODE)[2 * probed], probed);
+      load_state(context);
+      return;
+    }
+  } else {
+    capture_state(context);
+  }
   result.signal = signo == 5 ? 0 : (u64)signo;
   result.fault_address = signo == 5 ? 0 : info->address;
   running = 0;
@@ -149,19 +161,24 @@ void oracle_main(void) {
   const int signals[] = {4, 5, 7, 8, 11};
   for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++) system_call(nr_rt_sigaction, signals[i], (long)&action, 0, 8, 0, 0);
 
-  struct OracleHeader header;
   read_all(&header, sizeof header);
-  if (header.magic != ORACLE_MAGIC || header.count > ORACLE_CODE_SIZE / ORACLE_SLOT) leave(7);
+  u64 slot = header.words + 1;
+  if (header.magic != ORACLE_MAGIC || header.words > ORACLE_BLOCK_WORDS || header.count > ORACLE_CODE_SIZE / 4 / slot) leave(7);
   map_at(ORACLE_CODE, ORACLE_CODE_SIZE, 7);
   map_at(ORACLE_WINDOW, ORACLE_WINDOW_SIZE, 3);
   for (u64 i = 0; i < ORACLE_WINDOW_SIZE / 8; i++) ((u64*)ORACLE_WINDOW)[i] = oracle_pattern(i);
   for (u64 i = 0; i < header.count; i++) {
-    u32 word;
-    read_all(&word, sizeof word);
-    ((u32*)ORACLE_CODE)[2 * i] = word;
-    ((u32*)ORACLE_CODE)[2 * i + 1] = 0xd4200000;  // BRK #0
+    u32* code = (u32*)ORACLE_CODE + slot * i;
+    read_all(code, 4 * header.words);
+    code[header.words] = 0xd4200000;  // BRK #0
   }
-  publish_code(ORACLE_CODE, ORACLE_CODE + ORACLE_SLOT * header.count);
+  publish_code(ORACLE_CODE, ORACLE_CODE + 4 * slot * header.count);
+  if (header.probe) {
+    oracle_probe_state(&input, *(u32*)ORACLE_CODE, 0);
+    asm volatile("brk #1" ::: "memory");
+    write_all(outcomes, header.count);
+    leave(0);
+  }
   for (u64 i = 0; i < header.count; i++) {
     read_all(&input, sizeof input);
     asm volatile("brk #1" ::: "memory");

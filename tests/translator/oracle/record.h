@@ -1,6 +1,7 @@
 // What the comparison tests and the oracle exchange over pipes. The oracle is a small AArch64 program that runs single
-// instructions on the silicon, or on an independent emulator, and reports the state they leave.
-// Input: Header, `count` words, `count` States. Output: `count` Results, in order.
+// instructions, or short sequences, on the silicon or on an independent emulator, and reports the state they leave.
+// Input: Header, `count` times `words` words, `count` States. Output: `count` Results, in order.
+// With `probe`: Header and words in; one byte a case out, the signal that it ends with when run from oracle_probe_state().
 #pragma once
 #ifdef __cplusplus
 #include <cstdint>
@@ -8,10 +9,12 @@
 #include <stdint.h>
 #endif
 
-// Both sides map these at the same addresses: one slot of two words for each tested instruction (the second traps) ...
+// Both sides map these at the same addresses: one slot for each case, its words and a last one that traps ...
 #define ORACLE_CODE 0x20000000ul
 #define ORACLE_CODE_SIZE 0x1000000ul
-#define ORACLE_SLOT 8ul
+#define ORACLE_SLOT 8ul         // bytes, of cases that are one instruction
+#define ORACLE_BLOCK_WORDS 31ul // most instructions of a case
+#define ORACLE_BLOCK_SLOT 128ul // bytes, of cases that are up to so many
 // ... and memory that instructions may access, filled by oracle_pattern(); around it nothing is mapped.
 #define ORACLE_WINDOW 0x10000000ul
 #define ORACLE_WINDOW_SIZE 0x2000ul
@@ -19,6 +22,8 @@
 struct OracleHeader {
   uint64_t magic;
   uint64_t count;
+  uint64_t words;  // of a case; one less than a power of two
+  uint64_t probe;
 };
 #define ORACLE_MAGIC 0x656c6361726f7966ul
 
@@ -41,6 +46,16 @@ static inline uint64_t oracle_pattern(uint64_t index) {
   uint64_t z = (index + 1) * 0x9e3779b97f4a7c15ul;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ul;
   return z ^ (z >> 27);
+}
+
+// The state in which words are probed: the base register of loads and stores (Rn) points into the window, the others are small.
+static inline void oracle_probe_state(struct OracleState* state, uint32_t word, uint64_t index) {
+  uint8_t* bytes = (uint8_t*)state;
+  for (unsigned i = 0; i < sizeof *state; i++) bytes[i] = 0;
+  for (int i = 0; i < 31; i++) state->x[i] = 64;
+  state->sp = ORACLE_WINDOW + ORACLE_WINDOW_SIZE / 2;
+  if ((word >> 5 & 31) != 31) state->x[word >> 5 & 31] = state->sp;
+  state->pc = ORACLE_CODE + index * ORACLE_SLOT;
 }
 
 // Compares the window with its pattern, fills in the result's memory fields and restores the pattern.
