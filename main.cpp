@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
   if (!options) fatal(options.error(), "`ferry --help` lists the options", 2);
   if (options->help) return command::print_help(), 0;
   if (options->version) return command::print_version(), 0;
-  if (options->program.empty()) fatal("no program is named", "`ferry [options] program [arguments...]`; `ferry --help` says more", 2);
+  if (options->program.empty())
+    fatal("no program is named", "`ferry [options] program [arguments...]`; `ferry --help` says more", 2);
   command::run_program(*options, environment);
 }

@@ -23,11 +23,13 @@ constexpr Isa foreign_isa = host_isa == Isa::x86_64 ? Isa::aarch64 : Isa::x86_64
 
 constexpr const char* usage =
     "ferry binfmt makes the kernel start ferry for programs of the other architecture.\n\n"
-    "  ferry binfmt print [--arch aarch64|x86_64] [--interpreter FILE]   the line for /proc/sys/fs/binfmt_misc/register or /etc/binfmt.d\n"
+    "  ferry binfmt print [--arch aarch64|x86_64] [--interpreter FILE]   the line for "
+    "/proc/sys/fs/binfmt_misc/register or /etc/binfmt.d\n"
     "  ferry binfmt status [--arch ...]                                  what is registered; status 1 when nothing is\n"
     "  ferry binfmt register [--arch ...] [--interpreter FILE]           needs root\n"
     "  ferry binfmt unregister [--arch ...]                              needs root\n\n"
-    "The interpreter is this ferry unless another file is named. The kernel keeps it open (flag F): register again after an update.\n";
+    "The interpreter is this ferry unless another file is named. The kernel keeps it open (flag F): register again "
+    "after an update.\n";
 
 struct Request {
   std::string verb;
@@ -56,13 +58,20 @@ std::optional<Request> parse(std::span<char* const> arguments) {
       request.verb = word;
       continue;
     }
-    if (size_t equals = word.find('='); equals != word.npos) value = word.substr(equals + 1), word.resize(equals);
-    else if (++i < arguments.size()) value = arguments[i];
-    else return std::nullopt;
-    if (word == "--interpreter") request.interpreter = value;
-    else if (word == "--arch" && (value == "aarch64" || value == "arm64")) request.isa = Isa::aarch64;
-    else if (word == "--arch" && (value == "x86_64" || value == "amd64")) request.isa = Isa::x86_64;
-    else return std::nullopt;
+    if (size_t equals = word.find('='); equals != word.npos)
+      value = word.substr(equals + 1), word.resize(equals);
+    else if (++i < arguments.size())
+      value = arguments[i];
+    else
+      return std::nullopt;
+    if (word == "--interpreter")
+      request.interpreter = value;
+    else if (word == "--arch" && (value == "aarch64" || value == "arm64"))
+      request.isa = Isa::aarch64;
+    else if (word == "--arch" && (value == "x86_64" || value == "amd64"))
+      request.isa = Isa::x86_64;
+    else
+      return std::nullopt;
   }
   if (request.interpreter.empty()) request.interpreter = own_path();
   return request;
@@ -72,9 +81,11 @@ std::optional<Request> parse(std::span<char* const> arguments) {
 int find_binfmt_misc() {
   struct statfs status;
   if (statfs(directory.c_str(), &status) != 0)
-    return complain(1, directory + ": this kernel has no binfmt_misc, or the container hides it", "modprobe binfmt_misc on the host");
+    return complain(1, directory + ": this kernel has no binfmt_misc, or the container hides it",
+                    "modprobe binfmt_misc on the host");
   if (status.f_type != BINFMTFS_MAGIC)
-    return complain(1, directory + ": binfmt_misc is not mounted", "mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc");
+    return complain(1, directory + ": binfmt_misc is not mounted",
+                    "mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc");
   return 0;
 }
 
@@ -91,7 +102,8 @@ int show_status(const Request& request) {
   if (int status = find_binfmt_misc(); status != 0) return status;
   std::string file = directory + "/" + registration_name(request.isa);
   FILE* entry = fopen(file.c_str(), "re");
-  if (entry == nullptr) return complain(1, registration_name(request.isa) + ": not registered", "`ferry binfmt register` as root");
+  if (entry == nullptr)
+    return complain(1, registration_name(request.isa) + ": not registered", "`ferry binfmt register` as root");
   char text[4096];
   size_t size = fread(text, 1, sizeof text, entry);
   fclose(entry);
@@ -107,16 +119,21 @@ int unregister(const Request& request) {
 }
 
 int register_ferry(const Request& request) {
-  if (std::string problem = interpreter_problem(request.interpreter); !problem.empty()) return complain(2, request.interpreter + ": " + problem, "");
-  if (access(request.interpreter.c_str(), X_OK) != 0) return complain(1, request.interpreter + ": " + strerror(errno), "");
+  if (std::string problem = interpreter_problem(request.interpreter); !problem.empty())
+    return complain(2, request.interpreter + ": " + problem, "");
+  if (access(request.interpreter.c_str(), X_OK) != 0)
+    return complain(1, request.interpreter + ": " + strerror(errno), "");
   // The kernel would let go of its own way of running these programs.
-  if (request.isa == host_isa) return complain(2, "programs of this machine's own architecture are not for ferry to register", "--arch names the other one");
+  if (request.isa == host_isa)
+    return complain(2, "programs of this machine's own architecture are not for ferry to register",
+                    "--arch names the other one");
   if (int status = find_binfmt_misc(); status != 0) return status;
   // An older registration would be refused as EEXIST.
   std::string file = directory + "/" + registration_name(request.isa);
   if (access(file.c_str(), F_OK) == 0)
     if (int status = unregister(request); status != 0) return status;
-  return write_to(directory + "/register", registration_line(request.isa, request.interpreter), "register " + registration_name(request.isa));
+  return write_to(directory + "/register", registration_line(request.isa, request.interpreter),
+                  "register " + registration_name(request.isa));
 }
 
 }  // namespace
@@ -129,7 +146,8 @@ int run_command(std::span<char* const> arguments) {
   if (request->verb == "register") return register_ferry(*request);
   if (request->verb == "unregister") return unregister(*request);
   if (request->verb != "print") return complain(2, "`ferry binfmt` needs a verb", "`ferry binfmt help` shows how");
-  if (std::string problem = interpreter_problem(request->interpreter); !problem.empty()) return complain(2, request->interpreter + ": " + problem, "");
+  if (std::string problem = interpreter_problem(request->interpreter); !problem.empty())
+    return complain(2, request->interpreter + ": " + problem, "");
   printf("%s\n", registration_line(request->isa, request->interpreter).c_str());
   return 0;
 }

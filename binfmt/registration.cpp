@@ -27,8 +27,10 @@ std::string registration_line(Isa isa, std::string_view interpreter) {
   unsigned char mask[compared] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
   for (int padding = EI_ABIVERSION + 1; padding < EI_NIDENT; ++padding) mask[padding] = 0xff;
   magic[16] = ET_EXEC, mask[16] = 0xfe, mask[17] = 0xff;
-  magic[18] = static_cast<unsigned char>(machine & 0xff), magic[19] = static_cast<unsigned char>(machine >> 8), mask[18] = mask[19] = 0xff;
-  return ":" + registration_name(isa) + ":M::" + hexadecimal(magic) + ":" + hexadecimal(mask) + ":" + std::string{interpreter} + ":POCF";
+  magic[18] = static_cast<unsigned char>(machine & 0xff), magic[19] = static_cast<unsigned char>(machine >> 8),
+  mask[18] = mask[19] = 0xff;
+  return ":" + registration_name(isa) + ":M::" + hexadecimal(magic) + ":" + hexadecimal(mask) + ":" +
+         std::string{interpreter} + ":POCF";
 }
 
 std::string interpreter_problem(std::string_view interpreter) {

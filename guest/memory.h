@@ -32,7 +32,9 @@ Result<T> read(GuestPtr<const T> p) {
   return value;
 }
 template <class T>
-Result<T> read(GuestPtr<T> p) { return read(GuestPtr<const T>{p.address}); }
+Result<T> read(GuestPtr<T> p) {
+  return read(GuestPtr<const T>{p.address});
+}
 
 template <class T>
 Result<void> write(GuestPtr<T> p, const T& value) {

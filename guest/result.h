@@ -26,15 +26,15 @@ inline i64 to_raw(const Result<i64>& r) { return r ? *r : -static_cast<i64>(r.er
 }  // namespace ferry
 
 // TRY(expression of Result<T>): its value, or return its error from the enclosing function (which returns a Result).
-#define TRY(...)                                                        \
-  ({                                                                    \
-    auto&& try_result = (__VA_ARGS__);                                  \
-    if (!try_result) return std::unexpected(try_result.error());        \
-    *static_cast<decltype(try_result)&&>(try_result);                   \
+#define TRY(...)                                                 \
+  ({                                                             \
+    auto&& try_result = (__VA_ARGS__);                           \
+    if (!try_result) return std::unexpected(try_result.error()); \
+    *static_cast<decltype(try_result)&&>(try_result);            \
   })
 // The same for Result<void>.
-#define TRY_VOID(...)                                                   \
-  do {                                                                  \
-    auto&& try_result = (__VA_ARGS__);                                  \
-    if (!try_result) return std::unexpected(try_result.error());        \
+#define TRY_VOID(...)                                            \
+  do {                                                           \
+    auto&& try_result = (__VA_ARGS__);                           \
+    if (!try_result) return std::unexpected(try_result.error()); \
   } while (0)

@@ -19,7 +19,8 @@ constexpr const char* debian_keyring = "/usr/share/keyrings/debian-archive-keyri
 std::vector<Source> sources_of(const Recipe& recipe) {
   std::vector<Source> sources;
   if (recipe.mirror.empty()) sources = machine_sources("/etc/apt", recipe.suite);
-  if (sources.empty()) sources.push_back({recipe.mirror.empty() ? debian_mirror : recipe.mirror, recipe.suite, {"main"}, ""});
+  if (sources.empty())
+    sources.push_back({recipe.mirror.empty() ? debian_mirror : recipe.mirror, recipe.suite, {"main"}, ""});
   for (Source& source : sources) {
     if (!recipe.keyring.empty()) source.keyring = recipe.keyring;
     if (source.keyring.empty() && access(debian_keyring, R_OK) == 0) source.keyring = debian_keyring;
@@ -30,7 +31,8 @@ std::vector<Source> sources_of(const Recipe& recipe) {
 std::string source_lines(const std::vector<Source>& sources, const std::string& architecture) {
   std::string text;
   for (const Source& source : sources) {
-    text += "deb [arch=" + architecture + (source.keyring.empty() ? "" : " signed-by=" + source.keyring) + "] " + source.uri + " " + source.suite;
+    text += "deb [arch=" + architecture + (source.keyring.empty() ? "" : " signed-by=" + source.keyring) + "] " +
+            source.uri + " " + source.suite;
     for (const std::string& component : source.components) text += " " + component;
     text += "\n";
   }
@@ -46,16 +48,21 @@ std::string state_name(const std::string& text, const std::string& architecture)
   return "apt-" + architecture + "-" + digits;
 }
 
-std::string configuration_text(const std::string& state, const std::string& archives, const std::string& status_file, const std::string& architecture) {
+std::string configuration_text(const std::string& state, const std::string& archives, const std::string& status_file,
+                               const std::string& architecture) {
   auto line = [](const std::string& name, const std::string& value) { return name + " \"" + value + "\";\n"; };
-  return line("Dir::State", state) + line("Dir::State::lists", state + "/lists") + line("Dir::State::status", status_file) +
-         line("Dir::State::extended_states", state + "/extended_states") + line("Dir::Cache", state) + line("Dir::Cache::archives", archives) +
-         line("Dir::Etc", state + "/etc") + line("Dir::Etc::parts", state + "/etc/none") + line("Dir::Etc::main", "absent") +
-         line("Dir::Etc::sourcelist", state + "/etc/sources.list") + line("Dir::Etc::sourceparts", state + "/etc/none") +
-         line("Dir::Etc::preferences", "absent") + line("Dir::Etc::trustedparts", "/etc/apt/trusted.gpg.d") + line("Dir::Etc::preferencesparts", state + "/etc/none") + line("Dir::Log", state) +
-         line("APT::Architecture", architecture) + "#clear APT::Architectures;\n" + "APT::Architectures { \"" + architecture + "\"; };\n" +
-         line("APT::Install-Recommends", "false") + line("Acquire::Languages", "none") + line("APT::Get::AllowUnauthenticated", "false") +
-         line("Acquire::AllowInsecureRepositories", "false") + line("APT::Update::Error-Mode", "any") +
+  return line("Dir::State", state) + line("Dir::State::lists", state + "/lists") +
+         line("Dir::State::status", status_file) + line("Dir::State::extended_states", state + "/extended_states") +
+         line("Dir::Cache", state) + line("Dir::Cache::archives", archives) + line("Dir::Etc", state + "/etc") +
+         line("Dir::Etc::parts", state + "/etc/none") + line("Dir::Etc::main", "absent") +
+         line("Dir::Etc::sourcelist", state + "/etc/sources.list") +
+         line("Dir::Etc::sourceparts", state + "/etc/none") + line("Dir::Etc::preferences", "absent") +
+         line("Dir::Etc::trustedparts", "/etc/apt/trusted.gpg.d") +
+         line("Dir::Etc::preferencesparts", state + "/etc/none") + line("Dir::Log", state) +
+         line("APT::Architecture", architecture) + "#clear APT::Architectures;\n" + "APT::Architectures { \"" +
+         architecture + "\"; };\n" + line("APT::Install-Recommends", "false") + line("Acquire::Languages", "none") +
+         line("APT::Get::AllowUnauthenticated", "false") + line("Acquire::AllowInsecureRepositories", "false") +
+         line("APT::Update::Error-Mode", "any") +
          // apt as root would drop to a user who cannot enter root's home; signatures are checked either way.
          line("APT::Sandbox::User", "root") +
          // The machine's proxies: apt reads no other file of /etc/apt.
@@ -99,7 +106,8 @@ std::string archive_of(std::string_view line) {
 
 }  // namespace
 
-std::expected<Apt, Failure> Apt::prepare(const Recipe& recipe, const std::string& cache, const std::string& status_file) {
+std::expected<Apt, Failure> Apt::prepare(const Recipe& recipe, const std::string& cache,
+                                         const std::string& status_file) {
   namespace fs = std::filesystem;
   std::string lines = source_lines(sources_of(recipe), recipe.architecture);
   std::string state = cache + "/" + state_name(lines, recipe.architecture);
@@ -109,14 +117,17 @@ std::expected<Apt, Failure> Apt::prepare(const Recipe& recipe, const std::string
   std::error_code error;
   for (const std::string& directory : {state + "/lists/partial", state + "/etc/none", apt.archives_ + "/partial"}) {
     fs::create_directories(directory, error);
-    if (error) return std::unexpected(Failure{directory + ": " + error.message(), "FERRY_SYSROOTS may name a folder that can be written"});
+    if (error)
+      return std::unexpected(
+          Failure{directory + ": " + error.message(), "FERRY_SYSROOTS may name a folder that can be written"});
   }
   std::ofstream{state + "/etc/sources.list"} << lines;
   std::ofstream{apt.configuration_} << configuration_text(state, apt.archives_, status_file, recipe.architecture);
   return apt;
 }
 
-std::expected<std::string, Failure> Apt::run(const std::vector<std::string>& arguments, std::string_view what, const Report& report) {
+std::expected<std::string, Failure> Apt::run(const std::vector<std::string>& arguments, std::string_view what,
+                                             const Report& report) {
   Words command{"apt-get", "-q", "-y", "-o", "APT::Status-Fd=3"};
   command.insert(command.end(), arguments.begin(), arguments.end());
   // "dlstatus:ITEM:PERCENT:TEXT"
@@ -124,9 +135,12 @@ std::expected<std::string, Failure> Apt::run(const std::vector<std::string>& arg
     size_t first = text.find(':'), second = text.find(':', first + 1);
     if (text.starts_with("dlstatus:") && second != text.npos) report(what, atoi(text.data() + second + 1));
   };
-  Outcome outcome = run_tool(command, {"APT_CONFIG=" + configuration_, "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive"}, line);
+  Outcome outcome =
+      run_tool(command, {"APT_CONFIG=" + configuration_, "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive"}, line);
   if (interrupted()) return std::unexpected(Failure{"interrupted", "nothing was left behind"});
-  if (outcome.status == 127) return std::unexpected(Failure{"apt-get cannot be started", "sysroots are made with Debian's apt: apt-get install apt"});
+  if (outcome.status == 127)
+    return std::unexpected(
+        Failure{"apt-get cannot be started", "sysroots are made with Debian's apt: apt-get install apt"});
   if (outcome.status != 0) return std::unexpected(Failure{std::string{what} + ": " + first_error(outcome.errors), ""});
   return std::move(outcome.output);
 }
@@ -134,11 +148,15 @@ std::expected<std::string, Failure> Apt::run(const std::vector<std::string>& arg
 std::expected<void, Failure> Apt::update(const Report& report) {
   report("package lists", 0);
   auto done = run({"update"}, "package lists", report);
-  if (!done) return std::unexpected(Failure{done.error().what, done.error().remedy.empty() ? "is the mirror reachable, and signed by a key of --keyring?" : done.error().remedy});
+  if (!done)
+    return std::unexpected(Failure{done.error().what, done.error().remedy.empty()
+                                                          ? "is the mirror reachable, and signed by a key of --keyring?"
+                                                          : done.error().remedy});
   return {};
 }
 
-std::expected<std::vector<std::string>, Failure> Apt::download(const std::vector<std::string>& packages, const Report& report) {
+std::expected<std::vector<std::string>, Failure> Apt::download(const std::vector<std::string>& packages,
+                                                               const Report& report) {
   std::vector<std::string> arguments{"install", "--no-remove"};
   arguments.insert(arguments.end(), packages.begin(), packages.end());
   arguments.push_back("-s");

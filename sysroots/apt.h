@@ -24,15 +24,18 @@ class Apt {
  public:
   // `cache` holds the package lists of each (sources, architecture) and the .deb files, shared between sysroots.
   // `status_file`: dpkg's list of what the sysroot has; apt adds only what is missing.
-  static std::expected<Apt, Failure> prepare(const Recipe& recipe, const std::string& cache, const std::string& status_file);
+  static std::expected<Apt, Failure> prepare(const Recipe& recipe, const std::string& cache,
+                                             const std::string& status_file);
 
   // Package lists, over the network.
   std::expected<void, Failure> update(const Report& report);
   // `packages` and all they depend on: the paths of their .deb files, downloaded and checked.
-  std::expected<std::vector<std::string>, Failure> download(const std::vector<std::string>& packages, const Report& report);
+  std::expected<std::vector<std::string>, Failure> download(const std::vector<std::string>& packages,
+                                                            const Report& report);
 
  private:
-  std::expected<std::string, Failure> run(const std::vector<std::string>& arguments, std::string_view what, const Report& report);
+  std::expected<std::string, Failure> run(const std::vector<std::string>& arguments, std::string_view what,
+                                          const Report& report);
 
   std::string configuration_;  // APT_CONFIG
   std::string archives_;

@@ -35,7 +35,9 @@ class HomeLock {
   static std::expected<HomeLock, Failure> take(const std::string& home) {
     std::error_code error;
     fs::create_directories(home + "/.cache", error);
-    if (error) return std::unexpected(Failure{home + ": " + error.message(), "FERRY_SYSROOTS may name a folder that can be written"});
+    if (error)
+      return std::unexpected(
+          Failure{home + ": " + error.message(), "FERRY_SYSROOTS may name a folder that can be written"});
     HomeLock lock;
     lock.fd_ = open((home + "/.cache/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (lock.fd_ < 0) return std::unexpected(system_failure(home + "/.cache/lock"));
@@ -64,7 +66,8 @@ void remove_tree(const std::string& tree) {
   for (auto entry = fs::recursive_directory_iterator(tree, fs::directory_options::skip_permission_denied, error);
        entry != fs::recursive_directory_iterator(); entry.increment(error)) {
     if (error) break;
-    if (entry->is_directory(error) && !entry->is_symlink(error)) fs::permissions(entry->path(), fs::perms::owner_all, fs::perm_options::add, error);
+    if (entry->is_directory(error) && !entry->is_symlink(error))
+      fs::permissions(entry->path(), fs::perms::owner_all, fs::perm_options::add, error);
   }
   fs::remove_all(tree, error);
 }
@@ -97,15 +100,21 @@ void write_recipe(const std::string& tree, const Recipe& recipe) {
 
 std::expected<Recipe, Failure> read_recipe(const std::string& name, const std::string& tree) {
   std::ifstream in(tree + recipe_name);
-  if (!in) return std::unexpected(Failure{"sysroot " + name + ": was not made by ferry", "its folder has no " + std::string{recipe_name + 1}});
+  if (!in)
+    return std::unexpected(
+        Failure{"sysroot " + name + ": was not made by ferry", "its folder has no " + std::string{recipe_name + 1}});
   Recipe recipe;
   for (std::string line; std::getline(in, line);) {
     size_t space = std::min(line.find(' '), line.size());
     std::string field = line.substr(0, space), value = space < line.size() ? line.substr(space + 1) : "";
-    if (field == "architecture") recipe.architecture = value;
-    else if (field == "suite") recipe.suite = value;
-    else if (field == "mirror") recipe.mirror = value;
-    else if (field == "keyring") recipe.keyring = value;
+    if (field == "architecture")
+      recipe.architecture = value;
+    else if (field == "suite")
+      recipe.suite = value;
+    else if (field == "mirror")
+      recipe.mirror = value;
+    else if (field == "keyring")
+      recipe.keyring = value;
     else if (field == "packages")
       for (size_t begin = 0; begin < value.size();) {
         size_t end = std::min(value.find(' ', begin), value.size());
@@ -122,7 +131,8 @@ uint64_t size_on_disk(const std::string& tree) {
   for (auto entry = fs::recursive_directory_iterator(tree, fs::directory_options::skip_permission_denied, error);
        entry != fs::recursive_directory_iterator() && !error; entry.increment(error)) {
     struct stat status;
-    if (lstat(entry->path().c_str(), &status) == 0) bytes += static_cast<uint64_t>(status.st_blocks) * 512 / std::max<nlink_t>(status.st_nlink, 1);
+    if (lstat(entry->path().c_str(), &status) == 0)
+      bytes += static_cast<uint64_t>(status.st_blocks) * 512 / std::max<nlink_t>(status.st_nlink, 1);
   }
   return bytes;
 }
@@ -164,20 +174,25 @@ std::expected<void, Failure> verify(const Recipe& recipe) {
   auto wrong = [](const std::string& what, const std::string& value, const std::string& remedy) {
     return std::unexpected(Failure{what + " " + value + ": not usable", remedy});
   };
-  if (recipe.architecture != "arm64" && recipe.architecture != "amd64") return wrong("--arch", recipe.architecture, "arm64 or amd64");
+  if (recipe.architecture != "arm64" && recipe.architecture != "amd64")
+    return wrong("--arch", recipe.architecture, "arm64 or amd64");
   auto plain = [](const std::string& text, const char* more) {
     return !text.empty() && isalnum(static_cast<unsigned char>(text[0])) &&
            std::ranges::all_of(text, [&](unsigned char c) { return isalnum(c) || strchr(more, c) != nullptr; });
   };
   if (!plain(recipe.suite, ".-/_")) return wrong("--suite", recipe.suite, "bookworm, trixie, ...");
   for (const std::string& package : recipe.packages)
-    if (!plain(package, ".+-:=~_") || package.ends_with('-')) return wrong("--include", package, "names of packages with commas between");
-  if (recipe.mirror.find_first_of(" \t\n[]\"") != std::string::npos) return wrong("--mirror", recipe.mirror, "a URL, as in sources.list");
-  if (recipe.keyring.find_first_of(" \t\n[]\",") != std::string::npos) return wrong("--keyring", recipe.keyring, "a file of public keys");
+    if (!plain(package, ".+-:=~_") || package.ends_with('-'))
+      return wrong("--include", package, "names of packages with commas between");
+  if (recipe.mirror.find_first_of(" \t\n[]\"") != std::string::npos)
+    return wrong("--mirror", recipe.mirror, "a URL, as in sources.list");
+  if (recipe.keyring.find_first_of(" \t\n[]\",") != std::string::npos)
+    return wrong("--keyring", recipe.keyring, "a file of public keys");
   return {};
 }
 
-std::expected<void, Failure> install(const std::string& tree, const Recipe& recipe, const std::vector<std::string>& packages) {
+std::expected<void, Failure> install(const std::string& tree, const Recipe& recipe,
+                                     const std::vector<std::string>& packages) {
   Progress progress;
   Report report = [&](std::string_view what, int percent) { progress.show(what, percent); };
   auto apt = Apt::prepare(recipe, sysroots_home() + "/.cache", tree + "/var/lib/dpkg/status");
@@ -192,7 +207,8 @@ std::expected<void, Failure> install(const std::string& tree, const Recipe& reci
 std::expected<void, Failure> publish(const std::string& tree, const std::string& place, bool replace) {
   if (rename(tree.c_str(), place.c_str()) == 0) return {};
   if (!replace) return std::unexpected(system_failure(place));
-  if (renameat2(AT_FDCWD, tree.c_str(), AT_FDCWD, place.c_str(), RENAME_EXCHANGE) != 0) return std::unexpected(system_failure(place));
+  if (renameat2(AT_FDCWD, tree.c_str(), AT_FDCWD, place.c_str(), RENAME_EXCHANGE) != 0)
+    return std::unexpected(system_failure(place));
   return {};
 }
 
@@ -212,7 +228,9 @@ void append_new(std::vector<std::string>& to, const std::vector<std::string>& mo
 std::expected<Summary, Failure> create_sysroot(const CreateRequest& request) {
   auto home = known_home();
   if (!home) return std::unexpected(home.error());
-  if (!is_good_name(request.name)) return std::unexpected(Failure{"sysroot " + request.name + ": not usable as a name", "letters, digits and . _ + - make a name"});
+  if (!is_good_name(request.name))
+    return std::unexpected(
+        Failure{"sysroot " + request.name + ": not usable as a name", "letters, digits and . _ + - make a name"});
   if (auto done = verify(request.recipe); !done) return std::unexpected(done.error());
   std::string place = *home + "/" + request.name;
   std::error_code error;
@@ -220,7 +238,8 @@ std::expected<Summary, Failure> create_sysroot(const CreateRequest& request) {
   if (!lock) return std::unexpected(lock.error());
   bool exists = fs::exists(place, error);
   if (exists && !request.replace)
-    return std::unexpected(Failure{"sysroot " + request.name + ": there is one of that name already", "--force replaces it; `ferry sysroot add` adds packages to it"});
+    return std::unexpected(Failure{"sysroot " + request.name + ": there is one of that name already",
+                                   "--force replaces it; `ferry sysroot add` adds packages to it"});
   remove_leftovers(*home);
   UnfinishedTree tree(*home, request.name);
   if (mkdir(tree.path().c_str(), 0755) != 0) return std::unexpected(system_failure(tree.path()));
@@ -243,7 +262,8 @@ std::expected<Summary, Failure> add_packages(const std::string& name, const std:
   auto lock = HomeLock::take(*home);
   if (!lock) return std::unexpected(lock.error());
   std::string place = *home + "/" + name;
-  auto recipe = is_good_name(name) ? read_recipe(name, place) : std::unexpected(Failure{"sysroot " + name + ": not a name", ""});
+  auto recipe =
+      is_good_name(name) ? read_recipe(name, place) : std::unexpected(Failure{"sysroot " + name + ": not a name", ""});
   if (!recipe) return std::unexpected(recipe.error());
   append_new(recipe->packages, packages);
   if (auto done = verify(*recipe); !done) return std::unexpected(done.error());
@@ -271,7 +291,9 @@ std::expected<void, Failure> remove_sysroot(const std::string& name) {
   auto home = known_home();
   if (!home) return std::unexpected(home.error());
   std::string place = *home + "/" + name;
-  if (!is_good_name(name) || !fs::exists(place)) return std::unexpected(Failure{"sysroot " + name + ": there is none of that name in " + *home, "`ferry sysroot list` shows the names"});
+  if (!is_good_name(name) || !fs::exists(place))
+    return std::unexpected(Failure{"sysroot " + name + ": there is none of that name in " + *home,
+                                   "`ferry sysroot list` shows the names"});
   auto lock = HomeLock::take(*home);
   if (!lock) return std::unexpected(lock.error());
   auto recipe = read_recipe(name, place);
@@ -283,11 +305,13 @@ std::expected<void, Failure> remove_sysroot(const std::string& name) {
 }
 
 std::expected<void, Failure> set_default_sysroot(const std::string& name) {
-  auto recipe = is_good_name(name) ? read_recipe(name, sysroots_home() + "/" + name) : std::unexpected(Failure{"sysroot " + name + ": not a name", ""});
+  auto recipe = is_good_name(name) ? read_recipe(name, sysroots_home() + "/" + name)
+                                   : std::unexpected(Failure{"sysroot " + name + ": not a name", ""});
   if (!recipe) return std::unexpected(recipe.error());
   std::string link = default_link(recipe->architecture), fresh = link + ".new";
   unlink(fresh.c_str());
-  if (symlink(name.c_str(), fresh.c_str()) != 0 || rename(fresh.c_str(), link.c_str()) != 0) return std::unexpected(system_failure(link));
+  if (symlink(name.c_str(), fresh.c_str()) != 0 || rename(fresh.c_str(), link.c_str()) != 0)
+    return std::unexpected(system_failure(link));
   return {};
 }
 

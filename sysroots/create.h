@@ -20,8 +20,8 @@ struct CreateRequest {
 struct Summary {
   std::string name, directory;
   Recipe recipe;
-  size_t packages = 0;   // all, with what was asked for and what it needs
-  uint64_t bytes = 0;    // on disk
+  size_t packages = 0;  // all, with what was asked for and what it needs
+  uint64_t bytes = 0;   // on disk
   bool is_default = false;
 };
 

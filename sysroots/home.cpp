@@ -35,14 +35,16 @@ std::expected<std::string, Failure> find_sysroot(const std::string& name) {
   bool path = name.find('/') != name.npos;
   if (path || is_directory(name)) {
     if (is_directory(name)) return name;
-    return std::unexpected(Failure{"sysroot " + name + ": there is no such directory", "a name without a slash is looked up in " + sysroots_home()});
+    return std::unexpected(Failure{"sysroot " + name + ": there is no such directory",
+                                   "a name without a slash is looked up in " + sysroots_home()});
   }
   std::string directory = sysroots_home() + "/" + name;
   if (is_directory(directory)) return directory;
   std::string others;
   for (const std::string& other : sysroot_names()) others += (others.empty() ? " (there are: " : ", ") + other;
   return std::unexpected(Failure{"sysroot " + name + ": there is none of that name in " + sysroots_home(),
-                                 "make it with `ferry sysroot create " + name + " --arch arm64 --include PKG,...`" + others + (others.empty() ? "" : ")")});
+                                 "make it with `ferry sysroot create " + name + " --arch arm64 --include PKG,...`" +
+                                     others + (others.empty() ? "" : ")")});
 }
 
 std::string default_sysroot(Isa isa) {

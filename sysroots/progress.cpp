@@ -24,7 +24,8 @@ void Progress::show(std::string_view what, int percent) {
   int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0 ? window.ws_col : 80;
   int width = std::clamp(columns - static_cast<int>(what.size()) - 10, 10, 50);
   int filled = width * percent / 100;
-  std::string bar = std::string(static_cast<size_t>(filled), '#') + std::string(static_cast<size_t>(width - filled), '.');
+  std::string bar =
+      std::string(static_cast<size_t>(filled), '#') + std::string(static_cast<size_t>(width - filled), '.');
   dprintf(STDERR_FILENO, "\r\033[K%.*s [%s] %3d%%", static_cast<int>(what.size()), what.data(), bar.c_str(), percent);
 }
 

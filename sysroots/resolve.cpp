@@ -40,7 +40,8 @@ size_t path_of(int fd, PathBuffer& buffer) {
   char* end = name + strlen(name);
   char digits[12];
   int count = 0;
-  for (unsigned value = static_cast<unsigned>(fd); value != 0 || count == 0; value /= 10) digits[count++] = static_cast<char>('0' + value % 10);
+  for (unsigned value = static_cast<unsigned>(fd); value != 0 || count == 0; value /= 10)
+    digits[count++] = static_cast<char>('0' + value % 10);
   while (count > 0) *end++ = digits[--count];
   *end = 0;
   ssize_t size = readlink(name, buffer, sizeof buffer);

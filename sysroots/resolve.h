@@ -18,7 +18,7 @@ using PathBuffer = char[PATH_MAX];
 
 enum class LastLink : u8 {
   follow,  // a symbolic link as the last component is followed: open, stat, execve ...
-  keep,    // it is meant itself: lstat, readlink, unlink, rename, O_NOFOLLOW, AT_SYMLINK_NOFOLLOW. "link/" is followed all the same
+  keep,  // it is meant itself: lstat, readlink, unlink, rename, O_NOFOLLOW, AT_SYMLINK_NOFOLLOW. "link/" is followed all the same
 };
 
 // Makes `directory` (on the host; relative to the working directory) the sysroot; empty: none. Once, before guest threads run.

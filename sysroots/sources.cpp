@@ -46,7 +46,8 @@ void add_paragraph(std::vector<Source>& sources, Fields& fields) {
   if (std::ranges::find(types, "deb") != types.end() && fields["enabled"] != "no") {
     for (const std::string& uri : split_words(fields["uris"]))
       for (const std::string& suite : split_words(fields["suites"]))
-        sources.push_back({uri, suite, split_words(fields["components"]), keys.size() == 1 && keys[0][0] == '/' ? keys[0] : ""});
+        sources.push_back(
+            {uri, suite, split_words(fields["components"]), keys.size() == 1 && keys[0][0] == '/' ? keys[0] : ""});
   }
   fields.clear();
 }
@@ -91,7 +92,8 @@ std::vector<Source> parse_deb822_sources(std::string_view text) {
     size_t colon = line.find(':');
     if (colon == line.npos) return;
     field = line.substr(0, colon);
-    std::ranges::transform(field, field.begin(), [](unsigned char letter) { return static_cast<char>(tolower(letter)); });
+    std::ranges::transform(field, field.begin(),
+                           [](unsigned char letter) { return static_cast<char>(tolower(letter)); });
     std::string_view value = line.substr(colon + 1);
     size_t begin = value.find_first_not_of(" \t");
     fields[field] = begin == value.npos ? "" : value.substr(begin, value.find_last_not_of(" \t\r") + 1 - begin);
@@ -104,7 +106,8 @@ std::vector<Source> machine_sources(const std::string& etc_apt, std::string_view
   namespace fs = std::filesystem;
   std::vector<fs::path> files{etc_apt + "/sources.list"};
   std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(etc_apt + "/sources.list.d", ignored)) files.push_back(entry.path());
+  for (const fs::directory_entry& entry : fs::directory_iterator(etc_apt + "/sources.list.d", ignored))
+    files.push_back(entry.path());
   std::ranges::sort(files);
   std::vector<Source> result;
   for (const fs::path& file : files) {

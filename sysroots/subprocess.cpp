@@ -28,8 +28,12 @@ struct Pipe {
   ~Pipe() { close_read(), close_write(); }
   Pipe(const Pipe&) = delete;
   Pipe& operator=(const Pipe&) = delete;
-  void close_read() { if (read_end >= 0) close(std::exchange(read_end, -1)); }
-  void close_write() { if (write_end >= 0) close(std::exchange(write_end, -1)); }
+  void close_read() {
+    if (read_end >= 0) close(std::exchange(read_end, -1));
+  }
+  void close_write() {
+    if (write_end >= 0) close(std::exchange(write_end, -1));
+  }
 };
 
 // -1 with errno when it could not be started. A descriptor of -1 becomes /dev/null.
@@ -44,8 +48,10 @@ pid_t spawn(const Words& command, const Words& environment, int in, int out, int
   posix_spawn_file_actions_init(&actions);
   int wanted[] = {in, out, err};
   for (int i = 0; i < 3; ++i) {
-    if (wanted[i] < 0) posix_spawn_file_actions_addopen(&actions, i, "/dev/null", O_RDWR, 0);
-    else posix_spawn_file_actions_adddup2(&actions, wanted[i], i);
+    if (wanted[i] < 0)
+      posix_spawn_file_actions_addopen(&actions, i, "/dev/null", O_RDWR, 0);
+    else
+      posix_spawn_file_actions_adddup2(&actions, wanted[i], i);
   }
   if (third >= 0) posix_spawn_file_actions_adddup2(&actions, third, 3);
   pid_t pid = -1;
@@ -78,14 +84,15 @@ bool read_some(int fd, std::string& to) {
 
 void take_lines(std::string& text, const std::function<void(std::string_view)>& line) {
   size_t begin = 0;
-  for (size_t end; (end = text.find('\n', begin)) != text.npos; begin = end + 1) line(std::string_view{text}.substr(begin, end - begin));
+  for (size_t end; (end = text.find('\n', begin)) != text.npos; begin = end + 1)
+    line(std::string_view{text}.substr(begin, end - begin));
   text.erase(0, begin);
 }
 
 }  // namespace
 
 void watch_interrupts() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = [](int) { interrupt_seen = 1; };
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
 }

@@ -10,9 +10,9 @@ namespace ferry::sysroots {
 using Words = std::vector<std::string>;
 
 struct Outcome {
-  int status = 0;       // exit status; 128 + N for a signal; 127 when it could not be started
-  std::string output;   // standard output, when captured
-  std::string errors;   // standard error, the last 64 KiB of it
+  int status = 0;      // exit status; 128 + N for a signal; 127 when it could not be started
+  std::string output;  // standard output, when captured
+  std::string errors;  // standard error, the last 64 KiB of it
 };
 
 // Waits for `command` (its first word is looked up in PATH). `environment` is added to ferry's own, as NAME=VALUE.

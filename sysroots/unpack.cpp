@@ -45,8 +45,10 @@ std::vector<std::string> shell_words(std::string_view line) {
   std::vector<std::string> words(1);
   for (char letter : line) {
     if (letter == ';' || letter == '|' || letter == '&' || letter == '#' || letter == '>') break;
-    if (letter == ' ' || letter == '\t') words.emplace_back();
-    else if (letter != '"' && letter != '\'') words.back() += letter;
+    if (letter == ' ' || letter == '\t')
+      words.emplace_back();
+    else if (letter != '"' && letter != '\'')
+      words.back() += letter;
   }
   std::erase(words, "");
   return words;
@@ -57,7 +59,9 @@ bool add_alternative(const std::vector<std::string>& words, std::vector<Alternat
   if (std::ranges::find(words, "update-alternatives") == words.end() || words.end() - install < 5) return false;
   Alternative alternative{install[1], install[2], install[3], 0};
   auto [end, error] = std::from_chars(install[4].data(), install[4].data() + install[4].size(), alternative.priority);
-  auto literal = [](const std::string& path) { return path.starts_with('/') && path.find_first_of("$`*") == path.npos; };
+  auto literal = [](const std::string& path) {
+    return path.starts_with('/') && path.find_first_of("$`*") == path.npos;
+  };
   if (error != std::errc{} || !literal(alternative.link) || !literal(alternative.path)) return false;
   if (alternative.name.find_first_of("$`*/") != std::string::npos) return false;
   found.push_back(std::move(alternative));
@@ -79,7 +83,8 @@ void make_alternatives(const std::string& tree, const std::vector<Alternative>& 
   std::map<std::string, const Alternative*> best;
   for (const Alternative& alternative : alternatives) {
     const Alternative*& now = best[alternative.name];
-    if ((now == nullptr || now->priority < alternative.priority) && present(tree + alternative.path)) now = &alternative;
+    if ((now == nullptr || now->priority < alternative.priority) && present(tree + alternative.path))
+      now = &alternative;
   }
   for (const auto& [name, alternative] : best) {
     if (alternative == nullptr) continue;
@@ -92,7 +97,8 @@ void make_certificate_bundle(const std::string& tree) {
   std::error_code error;
   fs::path bundle = tree + "/etc/ssl/certs/ca-certificates.crt";
   std::vector<fs::path> certificates;
-  for (const fs::directory_entry& entry : fs::directory_iterator(tree + "/usr/share/ca-certificates/mozilla", error)) certificates.push_back(entry.path());
+  for (const fs::directory_entry& entry : fs::directory_iterator(tree + "/usr/share/ca-certificates/mozilla", error))
+    certificates.push_back(entry.path());
   if (certificates.empty() || present(bundle)) return;
   std::ranges::sort(certificates);
   fs::create_directories(bundle.parent_path(), error);
@@ -110,19 +116,24 @@ void make_common_files(const std::string& tree) {
   make_certificate_bundle(tree);
 }
 
-std::expected<void, Failure> unpack_one(const std::string& tree, const std::string& deb, std::vector<Alternative>& alternatives) {
+std::expected<void, Failure> unpack_one(const std::string& tree, const std::string& deb,
+                                        std::vector<Alternative>& alternatives) {
   auto failure = [&](const Outcome& outcome) {
     return std::unexpected(interrupted() ? Failure{"interrupted", "nothing was left behind"}
-                                         : Failure{fs::path(deb).filename().string() + ": " + outcome.errors.substr(0, outcome.errors.find('\n')), ""});
+                                         : Failure{fs::path(deb).filename().string() + ": " +
+                                                       outcome.errors.substr(0, outcome.errors.find('\n')),
+                                                   ""});
   };
   Outcome outcome = run_pipe({"dpkg-deb", "--fsys-tarfile", deb},
-                             {"tar", "-x", "-C", tree, "--no-same-owner", "--no-same-permissions", "--keep-directory-symlink", "--delay-directory-restore"});
+                             {"tar", "-x", "-C", tree, "--no-same-owner", "--no-same-permissions",
+                              "--keep-directory-symlink", "--delay-directory-restore"});
   if (outcome.status != 0 || interrupted()) return failure(outcome);
   std::string control = tree + "/var/lib/dpkg/ferry-control";
   outcome = run_tool({"dpkg-deb", "-e", deb, control});
   if (outcome.status != 0 || interrupted()) return failure(outcome);
   add_status(tree, read_file(control + "/control"));
-  for (Alternative& alternative : parse_alternatives(read_file(control + "/postinst"))) alternatives.push_back(std::move(alternative));
+  for (Alternative& alternative : parse_alternatives(read_file(control + "/postinst")))
+    alternatives.push_back(std::move(alternative));
   std::error_code ignored;
   fs::remove_all(control, ignored);
   return {};
@@ -161,7 +172,8 @@ std::expected<void, Failure> lay_out(const std::string& tree, const std::string&
   return {};
 }
 
-std::expected<void, Failure> unpack(const std::string& tree, const std::vector<std::string>& debs, const Report& report) {
+std::expected<void, Failure> unpack(const std::string& tree, const std::vector<std::string>& debs,
+                                    const Report& report) {
   std::vector<Alternative> alternatives;
   for (size_t i = 0; i < debs.size(); ++i) {
     report("unpack", static_cast<int>(i * 100 / debs.size()));

@@ -29,6 +29,7 @@ std::vector<Alternative> parse_alternatives(std::string_view script);
 std::expected<void, Failure> lay_out(const std::string& tree, const std::string& architecture);
 
 // `debs` into `tree`; the status file gets an entry each. Controls are kept in tree/var/lib/dpkg.
-std::expected<void, Failure> unpack(const std::string& tree, const std::vector<std::string>& debs, const Report& report);
+std::expected<void, Failure> unpack(const std::string& tree, const std::vector<std::string>& debs,
+                                    const Report& report);
 
 }  // namespace ferry::sysroots

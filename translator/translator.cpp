@@ -41,7 +41,8 @@ Stats counters;        // under the lock
 std::atomic<u64> translated_low = ~u64{0}, translated_high = 0;
 
 void release(Generation* generation) {
-  if (generation != nullptr && --generation->threads == 0 && generation != current.load(std::memory_order_relaxed)) delete generation;
+  if (generation != nullptr && --generation->threads == 0 && generation != current.load(std::memory_order_relaxed))
+    delete generation;
 }
 
 void forget_targets(Cpu& cpu) {
@@ -115,7 +116,8 @@ void remember_target(Cpu& cpu, u64 code) {
 }
 
 Exit fetch_fault(const Cpu& cpu) {
-  if ((cpu.pc & 3) != 0) return {.reason = ExitReason::fault, .signal = SIGBUS, .code = BUS_ADRALN, .address = cpu.pc, .fetch = true};
+  if ((cpu.pc & 3) != 0)
+    return {.reason = ExitReason::fault, .signal = SIGBUS, .code = BUS_ADRALN, .address = cpu.pc, .fetch = true};
   return {.reason = ExitReason::fault, .signal = SIGSEGV, .code = SEGV_MAPERR, .address = cpu.pc, .fetch = true};
 }
 
@@ -123,9 +125,15 @@ Exit exit_of(const Cpu& cpu) {
   auto reason = static_cast<ExitReason>(cpu.exit_reason);
   switch (reason) {
     case ExitReason::fault:
-      return {.reason = reason, .signal = cpu.fault_signal, .code = cpu.fault_code, .address = cpu.fault_address, .write = cpu.fault_write != 0};
-    case ExitReason::undefined: return {.reason = reason, .address = cpu.exit_operand};
-    default: return {.reason = reason};
+      return {.reason = reason,
+              .signal = cpu.fault_signal,
+              .code = cpu.fault_code,
+              .address = cpu.fault_address,
+              .write = cpu.fault_write != 0};
+    case ExitReason::undefined:
+      return {.reason = reason, .address = cpu.exit_operand};
+    default:
+      return {.reason = reason};
   }
 }
 
@@ -139,7 +147,8 @@ bool poll_wanted(Cpu& cpu) {
 bool step_reference(Cpu& cpu, Exit& exit) {
   u32 word;
   aarch64::Instruction instruction;
-  if ((cpu.pc & 3) != 0 || !copy_from_guest(&word, GuestAddr{cpu.pc}, sizeof word)) return exit = fetch_fault(cpu), true;
+  if ((cpu.pc & 3) != 0 || !copy_from_guest(&word, GuestAddr{cpu.pc}, sizeof word))
+    return exit = fetch_fault(cpu), true;
   semantic::ReferenceFunction function = nullptr;
   if (aarch64::decode(word, GuestAddr{cpu.pc}, instruction)) function = aarch64::reference(instruction);
   if (function == nullptr) {
@@ -151,14 +160,23 @@ bool step_reference(Cpu& cpu, Exit& exit) {
   semantic::Outcome outcome = stencil::call_reference(cpu, function, instruction.operands);
   if (cpu.exit_reason == static_cast<u64>(ExitReason::fault)) return exit = exit_of(cpu), true;
   switch (outcome.control) {
-    case semantic::Control::next: cpu.pc = pc + 4; return false;
-    case semantic::Control::branch: cpu.pc = outcome.taken ? raw(instruction.target()) : pc + 4; return false;
+    case semantic::Control::next:
+      cpu.pc = pc + 4;
+      return false;
+    case semantic::Control::branch:
+      cpu.pc = outcome.taken ? raw(instruction.target()) : pc + 4;
+      return false;
     case semantic::Control::jump:
-    case semantic::Control::call: cpu.pc = raw(instruction.target()); return false;
+    case semantic::Control::call:
+      cpu.pc = raw(instruction.target());
+      return false;
     case semantic::Control::indirect_jump:
     case semantic::Control::indirect_call:
-    case semantic::Control::function_return: cpu.pc = outcome.target; return false;
-    case semantic::Control::leave: break;
+    case semantic::Control::function_return:
+      cpu.pc = outcome.target;
+      return false;
+    case semantic::Control::leave:
+      break;
   }
   cpu.exit_reason = outcome.reason;
   return exit = exit_of(cpu), true;
@@ -178,12 +196,14 @@ Exit run_reference(Cpu& cpu) {
 void start(const Options& requested) {
   options = requested;
   const char* missing = nullptr;
-  if (!stencil::host_supported(missing)) fatal(std::string("this CPU lacks ") + missing, "ferry needs x86-64-v3 (Haswell or Zen, and later)");
+  if (!stencil::host_supported(missing))
+    fatal(std::string("this CPU lacks ") + missing, "ferry needs x86-64-v3 (Haswell or Zen, and later)");
   current.store(new Generation(options.code_memory), std::memory_order_release);
 }
 
 void attach(Cpu& cpu) {
-  void* p = mmap(nullptr, sizeof(aarch64::JumpCacheEntry) * aarch64::jump_cache_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* p = mmap(nullptr, sizeof(aarch64::JumpCacheEntry) * aarch64::jump_cache_size, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED) fatal("cannot allocate a thread's branch cache", "raise the address space limit (ulimit -v)");
   cpu.jump_cache = static_cast<aarch64::JumpCacheEntry*>(p);
   cpu.jump_cache[0].pc = 1;
@@ -224,7 +244,9 @@ Exit run(Cpu& cpu) {
         edge = &static_cast<Generation*>(cpu.generation)->edge_at(cpu.exit_operand);
         cpu.pc = edge->target;
         break;
-      case ExitReason::lookup: indirect = true; break;
+      case ExitReason::lookup:
+        indirect = true;
+        break;
       case ExitReason::poll:
         cpu.pc = static_cast<Generation*>(cpu.generation)->block_at(cpu.exit_operand).pc;
         if (poll_wanted(cpu)) return {ExitReason::poll};
@@ -232,7 +254,8 @@ Exit run(Cpu& cpu) {
       case ExitReason::tagged:
         if (Exit exit = step(cpu); exit.reason != ExitReason::poll) return exit;
         break;
-      default: return exit_of(cpu);
+      default:
+        return exit_of(cpu);
     }
   }
 }
@@ -302,7 +325,9 @@ void invalidate(GuestAddr begin, GuestAddr end) {
     for (u64 page : hit) count += generation->invalidate_page(page);
   }
   counters.invalidated_blocks += count;
-  if (count != 0) log(Log::memory, "invalidated %u blocks in %#llx-%#llx", count, (unsigned long long)raw(begin), (unsigned long long)raw(end));
+  if (count != 0)
+    log(Log::memory, "invalidated %u blocks in %#llx-%#llx", count, (unsigned long long)raw(begin),
+        (unsigned long long)raw(end));
 }
 
 void before_fork(Cpu& cpu) {

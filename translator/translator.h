@@ -11,18 +11,19 @@ using Cpu = aarch64::Cpu;
 
 struct Exit {
   ExitReason reason;
-  int signal = 0;           // fault: SIGSEGV or SIGBUS
-  int code = 0;             // fault: si_code (SEGV_MAPERR, SEGV_ACCERR, BUS_ADRALN, BUS_ADRERR ...)
-  u64 address = 0;          // fault: si_addr; undefined: the word
-  bool write = false;       // fault: a store (for ESR in the signal frame)
-  bool fetch = false;       // fault: an instruction fetch
+  int signal = 0;      // fault: SIGSEGV or SIGBUS
+  int code = 0;        // fault: si_code (SEGV_MAPERR, SEGV_ACCERR, BUS_ADRALN, BUS_ADRERR ...)
+  u64 address = 0;     // fault: si_addr; undefined: the word
+  bool write = false;  // fault: a store (for ESR in the signal frame)
+  bool fetch = false;  // fault: an instruction fetch
 };
 
 struct Options {
-  bool chain = true;        // direct chaining of blocks; off to see every block in the log
-  bool reference = false;   // run every instruction through its semantic function instead of stencils
-  bool stats = false;       // measure the time spent translating
-  size_t code_memory = size_t{128} << 20;  // bytes of code memory before a flush; at most 128 MiB (AArch64's branch range)
+  bool chain = true;       // direct chaining of blocks; off to see every block in the log
+  bool reference = false;  // run every instruction through its semantic function instead of stencils
+  bool stats = false;      // measure the time spent translating
+  size_t code_memory =
+      size_t{128} << 20;  // bytes of code memory before a flush; at most 128 MiB (AArch64's branch range)
 };
 
 // Once, before any guest thread runs.

@@ -26,37 +26,37 @@ inline constexpr u32 jump_cache_size = 2048;  // entries; a power of two
 inline constexpr u32 return_stack_size = 32;  // entries; a power of two
 
 struct alignas(64) Cpu {
-  u64 x[31];          // X0..X30
-  u64 sp;             // register 31 where the encoding means SP: x + 31
-  u64 zero;           // register 31 where it means XZR and is read: always 0
-  u64 sink;           // register 31 where it means XZR and is written: never read
-  u64 pc;             // valid when translated code is not running
-  u8 n, z, c, v;      // the condition flags, 0 or 1 each
-  i32 budget;         // blocks until the next poll exit; negative: poll now
+  u64 x[31];                       // X0..X30
+  u64 sp;                          // register 31 where the encoding means SP: x + 31
+  u64 zero;                        // register 31 where it means XZR and is read: always 0
+  u64 sink;                        // register 31 where it means XZR and is written: never read
+  u64 pc;                          // valid when translated code is not running
+  u8 n, z, c, v;                   // the condition flags, 0 or 1 each
+  i32 budget;                      // blocks until the next poll exit; negative: poll now
   alignas(16) Vector vectors[32];  // V0..V31
-  u32 fpcr, fpsr;     // fpsr: QC and what was accumulated before the host's sticky flags took over (read through the FP helpers)
+  u32 fpcr, fpsr;                  // fpsr: without what the host's sticky flags hold (read through the FP helpers)
   u64 tpidr_el0;
   // The local exclusive monitor: LDXR remembers address, size and value, STXR compares and swaps.
   u64 exclusive_address;  // ~0 when open
   u64 exclusive_value[2];
-  u64 exclusive_size;     // bytes
+  u64 exclusive_size;  // bytes
 
   // The rest belongs to the translator.
-  u64 host_sp;        // host stack pointer inside enter(), to leave from anywhere
-  u64 exit_reason;    // translator/translator.h: ExitReason
+  u64 host_sp;      // host stack pointer inside enter(), to leave from anywhere
+  u64 exit_reason;  // translator/translator.h: ExitReason
   u64 exit_operand;
-  u32 guest_fp_control;   // host FP control/status word (MXCSR; FPCR on AArch64) that translated code runs under
-  u32 host_fp_control;    // ferry's own, restored on leaving
+  u32 guest_fp_control;        // host FP control/status word (MXCSR; FPCR on AArch64) that translated code runs under
+  u32 host_fp_control;         // ferry's own, restored on leaving
   JumpCacheEntry* jump_cache;  // jump_cache_size entries
-  u64 return_top;     // byte offset of the top entry, modulo the size of the stack
+  u64 return_top;              // byte offset of the top entry, modulo the size of the stack
   ReturnEntry return_stack[return_stack_size];
-  void* generation;   // the code memory this thread runs in
-  u32 poll_requested; // by request_poll(), until a poll exit takes it
+  void* generation;    // the code memory this thread runs in
+  u32 poll_requested;  // by request_poll(), until a poll exit takes it
   // What handle_fault() found out about the fault that run() is going to report.
   i32 fault_signal, fault_code;
   u32 fault_write;
   u64 fault_address;
-  void* thread;       // the syscall layer's Thread, opaque here
+  void* thread;  // the syscall layer's Thread, opaque here
 };
 
 }  // namespace ferry::aarch64

@@ -13,7 +13,8 @@ namespace {
 std::vector<std::string> fields_of(const std::string& line) {
   std::vector<std::string> fields;
   size_t begin = 1;
-  for (size_t end; (end = line.find(line[0], begin)) != line.npos; begin = end + 1) fields.push_back(line.substr(begin, end - begin));
+  for (size_t end; (end = line.find(line[0], begin)) != line.npos; begin = end + 1)
+    fields.push_back(line.substr(begin, end - begin));
   fields.push_back(line.substr(begin));
   return fields;
 }

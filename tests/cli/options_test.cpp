@@ -29,13 +29,15 @@ TEST(OptionsTest, everything_after_the_program_is_its_own) {
 }
 
 TEST(OptionsTest, every_form_of_a_value) {
-  for (const Words& words : {Words{"-L", "tree", "ls"}, Words{"-Ltree", "ls"}, Words{"--sysroot", "tree", "ls"}, Words{"--sysroot=tree", "ls"}}) {
+  for (const Words& words : {Words{"-L", "tree", "ls"}, Words{"-Ltree", "ls"}, Words{"--sysroot", "tree", "ls"},
+                             Words{"--sysroot=tree", "ls"}}) {
     auto options = parse(words);
     ASSERT_TRUE(options) << options.error();
     EXPECT_EQ(options->sysroot, "tree");
     EXPECT_EQ(options->program, Words{"ls"});
   }
-  auto options = parse({"-E", "A=1,2", "-EB=", "-U", "HOME", "-0", "name", "--log", "load,signals", "--no-chain", "ls"});
+  auto options =
+      parse({"-E", "A=1,2", "-EB=", "-U", "HOME", "-0", "name", "--log", "load,signals", "--no-chain", "ls"});
   ASSERT_TRUE(options) << options.error();
   EXPECT_EQ(options->set_environment, (Words{"A=1,2", "B="}));
   EXPECT_EQ(options->unset_environment, Words{"HOME"});
@@ -45,7 +47,8 @@ TEST(OptionsTest, every_form_of_a_value) {
 }
 
 TEST(OptionsTest, variables_say_the_same_and_the_command_line_wins) {
-  Words environment{"FERRY_SYSROOT=one", "FERRY_STRACE=1", "FERRY_SET_ENV=A=1,B=2", "FERRY_UNSET_ENV=X,Y", "FERRY_ARGV0=zero", "FERRY_LOG=load"};
+  Words environment{"FERRY_SYSROOT=one",   "FERRY_STRACE=1",   "FERRY_SET_ENV=A=1,B=2",
+                    "FERRY_UNSET_ENV=X,Y", "FERRY_ARGV0=zero", "FERRY_LOG=load"};
   auto options = parse({"ls"}, environment);
   ASSERT_TRUE(options) << options.error();
   EXPECT_EQ(options->sysroot, "one");
@@ -60,8 +63,10 @@ TEST(OptionsTest, variables_say_the_same_and_the_command_line_wins) {
 }
 
 TEST(OptionsTest, wrong_lines_are_refused) {
-  for (const Words& words : {Words{"--bogus", "ls"}, Words{"--sys", "x", "ls"}, Words{"-L"}, Words{"-E", "novalue", "ls"}, Words{"-E", "=x", "ls"},
-                             Words{"-U", "A=1", "ls"}, Words{"--log", "nosuch", "ls"}, Words{"--strace=5", "ls"}, Words{"-L", "a", "-L", "b", "ls"}}) {
+  for (const Words& words :
+       {Words{"--bogus", "ls"}, Words{"--sys", "x", "ls"}, Words{"-L"}, Words{"-E", "novalue", "ls"},
+        Words{"-E", "=x", "ls"}, Words{"-U", "A=1", "ls"}, Words{"--log", "nosuch", "ls"}, Words{"--strace=5", "ls"},
+        Words{"-L", "a", "-L", "b", "ls"}}) {
     auto options = parse(words);
     EXPECT_FALSE(options) << words[0];
     if (!options) EXPECT_EQ(options.error().find('\n'), std::string::npos);

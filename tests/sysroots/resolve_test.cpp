@@ -54,7 +54,9 @@ class ResolveTest : public testing::Test {
     PathBuffer buffer;
     std::string quick = shorten(resolve(path, last, buffer));
     Result<bool> walked = walk(sysroot(), sysroot_descriptor(), path, last, buffer);
-    std::string slow = shorten(!walked ? Result<const char*>{std::unexpected(walked.error())} : *walked ? buffer : path);
+    std::string slow = shorten(!walked   ? Result<const char*>{std::unexpected(walked.error())}
+                               : *walked ? buffer
+                                         : path);
     EXPECT_EQ(quick, slow) << path;
     return quick;
   }
@@ -144,7 +146,10 @@ TEST_F(ResolveTest, relative_paths_stay) {
 TEST_F(ResolveTest, too_long_a_path_is_an_error) {
   std::string path = "/usr";
   while (path.size() < PATH_MAX + 10) path += "/../usr";
-  EXPECT_EQ(shorten([&] { PathBuffer buffer; return resolve(path.c_str(), LastLink::follow, buffer); }()),
+  EXPECT_EQ(shorten([&] {
+              PathBuffer buffer;
+              return resolve(path.c_str(), LastLink::follow, buffer);
+            }()),
             "E" + std::to_string(ENAMETOOLONG));
 }
 
@@ -152,7 +157,8 @@ TEST_F(ResolveTest, leaves_no_descriptor_behind) {
   int before = dup(0);
   close(before);
   PathBuffer buffer;
-  for (int i = 0; i < 50; ++i) resolve("/etc/absolute", LastLink::follow, buffer), resolve("/loop/a", LastLink::follow, buffer);
+  for (int i = 0; i < 50; ++i)
+    resolve("/etc/absolute", LastLink::follow, buffer), resolve("/loop/a", LastLink::follow, buffer);
   int after = dup(0);
   close(after);
   EXPECT_EQ(before, after);

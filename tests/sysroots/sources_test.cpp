@@ -26,7 +26,8 @@ TEST(SourcesTest, one_line_format) {
 
 TEST(SourcesTest, deb822_format) {
   auto sources = parse_deb822_sources(
-      "Types: deb deb-src\n# comment\nURIs: http://a/debian\n  http://b/debian\nSuites: bookworm bookworm-updates\nComponents: main\n"
+      "Types: deb deb-src\n# comment\nURIs: http://a/debian\n  http://b/debian\nSuites: bookworm "
+      "bookworm-updates\nComponents: main\n"
       "Signed-By: /keys/a.gpg\n\nTypes: deb\nEnabled: no\nURIs: http://c/debian\nSuites: bookworm\nComponents: main\n\n"
       "Types: deb-src\nURIs: http://d/debian\nSuites: bookworm\nComponents: main\n");
   ASSERT_EQ(sources.size(), 4u);
@@ -38,9 +39,12 @@ TEST(SourcesTest, deb822_format) {
 
 TEST(SourcesTest, machine_sources_are_of_the_suite_and_of_debian) {
   test::Tree etc;
-  etc.file("/sources.list", "deb http://deb.debian.org/debian bookworm main\ndeb http://deb.debian.org/debian bookworm-backports main\n");
+  etc.file(
+      "/sources.list",
+      "deb http://deb.debian.org/debian bookworm main\ndeb http://deb.debian.org/debian bookworm-backports main\n");
   etc.file("/sources.list.d/vendor.list", "deb http://vendor.example/apt bookworm main\n");
-  etc.file("/sources.list.d/debian.sources", "Types: deb\nURIs: http://x/debian-security\nSuites: bookworm-security trixie\nComponents: main\n");
+  etc.file("/sources.list.d/debian.sources",
+           "Types: deb\nURIs: http://x/debian-security\nSuites: bookworm-security trixie\nComponents: main\n");
   etc.file("/sources.list.d/ignored.save", "deb http://deb.debian.org/debian bookworm main\n");
   auto sources = machine_sources(etc.path(), "bookworm");
   ASSERT_EQ(sources.size(), 2u);

@@ -37,7 +37,7 @@ constexpr size_t code_memory = size_t{1} << 20;
 class Baseline : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_sigaction = on_fault;
     action.sa_flags = SA_SIGINFO | SA_NODEFER;
     sigaction(SIGSEGV, &action, nullptr);
@@ -68,7 +68,9 @@ class Code {
     words_[count_++] = word;
     return *this;
   }
-  void replace(size_t index, const char* row, std::string_view fields) { words_[index] = *aarch64::assemble(*aarch64::row_named(row), fields); }
+  void replace(size_t index, const char* row, std::string_view fields) {
+    words_[index] = *aarch64::assemble(*aarch64::row_named(row), fields);
+  }
   u64 begin() const { return reinterpret_cast<u64>(words_); }
   u64 at(size_t index) const { return begin() + 4 * index; }
   size_t count() const { return count_; }
@@ -81,7 +83,7 @@ class Code {
 
 class Guest {
  public:
-  Guest() : cpu(*new (std::align_val_t{alignof(Cpu)}) Cpu{}) {
+  Guest() : cpu(*new(std::align_val_t{alignof(Cpu)}) Cpu{}) {
     translator::attach(cpu);
     running = &cpu;
   }
@@ -99,7 +101,10 @@ class Guest {
 
 // x0 += x1 iterations of a two-block loop: x0 counts up, x1 down to 0.
 void add_counting_loop(Code& code) {
-  code.add("add_imm", "sf=1 imm12=1 rn=0 rd=0").add("sub_imm", "sf=1 imm12=1 rn=1 rd=1").add("cbnz", "sf=1 imm19=-2 rt=1").add("svc");
+  code.add("add_imm", "sf=1 imm12=1 rn=0 rd=0")
+      .add("sub_imm", "sf=1 imm12=1 rn=1 rd=1")
+      .add("cbnz", "sf=1 imm19=-2 rt=1")
+      .add("svc");
 }
 
 TEST_F(Baseline, RunsLoopsThroughChainedBlocks) {
@@ -125,7 +130,10 @@ TEST_F(Baseline, CallsAndReturnsEvenWhenReturnsAreMispredicted) {
   // Deeper than the return stack: recursion by BLR to the same function.
   Code deep;
   deep.add("sub_imm", "sf=1 imm12=1 rn=1 rd=1").add("cbz", "sf=1 imm19=6 rt=1");
-  deep.add("sub_imm", "sf=1 imm12=16 rn=31 rd=31").add("str_imm", "size=3 rn=31 rt=30").add("bl", "imm26=-4").add("ldr_imm", "size=3 rn=31 rt=30");
+  deep.add("sub_imm", "sf=1 imm12=16 rn=31 rd=31")
+      .add("str_imm", "size=3 rn=31 rt=30")
+      .add("bl", "imm26=-4")
+      .add("ldr_imm", "size=3 rn=31 rt=30");
   deep.add("add_imm", "sf=1 imm12=16 rn=31 rd=31").add("ret", "rn=30");
   std::vector<u64> stack(4096);
   Code caller;
@@ -140,7 +148,10 @@ TEST_F(Baseline, CallsAndReturnsEvenWhenReturnsAreMispredicted) {
 
 TEST_F(Baseline, FaultsInTheMiddleOfABlockAreExact) {
   Code code;
-  code.add("adds_imm", "sf=1 imm12=1 rn=0 rd=0").add("ldr_imm", "size=3 imm12=2 rn=1 rt=2").add("adds_imm", "sf=1 imm12=1 rn=3 rd=3").add("svc");
+  code.add("adds_imm", "sf=1 imm12=1 rn=0 rd=0")
+      .add("ldr_imm", "size=3 imm12=2 rn=1 rt=2")
+      .add("adds_imm", "sf=1 imm12=1 rn=3 rd=3")
+      .add("svc");
   Guest guest;
   guest.cpu.x[0] = ~u64{0};
   guest.cpu.x[1] = 0x1000;
@@ -334,7 +345,10 @@ TEST_F(Baseline, AForkedChildHasCodeMemoryOfItsOwn) {
 
 TEST_F(Baseline, DeadFlagsAreNotComputedButLiveOnesAre) {
   Code code;
-  code.add("cmp_imm", "sf=1 imm12=1 rn=0").add("cmp_imm", "sf=1 imm12=5 rn=0").add("b_cond", "cond=0 imm19=2").add("svc");
+  code.add("cmp_imm", "sf=1 imm12=1 rn=0")
+      .add("cmp_imm", "sf=1 imm12=5 rn=0")
+      .add("b_cond", "cond=0 imm19=2")
+      .add("svc");
   code.add("add_imm", "sf=1 imm12=1 rn=1 rd=1").add("svc");
   Guest guest;
   guest.cpu.x[0] = 5;
@@ -353,7 +367,8 @@ TEST_F(Baseline, PrintsWhatTranslationCosts) {
   translator::Stats after = translator::stats();
   u64 instructions = after.translated_instructions - before.translated_instructions;
   ASSERT_GE(instructions, 4000u);
-  printf("%.1f ns a guest instruction in blocks of two\n", static_cast<double>(after.translate_ns - before.translate_ns) / static_cast<double>(instructions));
+  printf("%.1f ns a guest instruction in blocks of two\n",
+         static_cast<double>(after.translate_ns - before.translate_ns) / static_cast<double>(instructions));
 }
 
 }  // namespace

@@ -2,8 +2,8 @@
 // instantiated from its pattern.
 #include "translator/aarch64/decode.h"
 
-#include "translator/aarch64/operands_vector.h"
 #include "translator/aarch64/decode_table.h"
+#include "translator/aarch64/operands_vector.h"
 
 namespace ferry::aarch64 {
 
@@ -27,8 +27,10 @@ u16 find(u32 word) {
 
 template <operand::Function function>
 [[gnu::always_inline]] inline bool allowed(u32 word) {
-  if constexpr (operand::allows<function> != nullptr) return operand::allows<function>(word);
-  else return true;
+  if constexpr (operand::allows<function> != nullptr)
+    return operand::allows<function>(word);
+  else
+    return true;
 }
 
 // Pattern::variant() with every field's place known at compile time.
@@ -66,11 +68,13 @@ bool decode(u32 encoded, GuestAddr at, Instruction& out) {
   using namespace operand;
   u16 row = find(encoded);
   switch (static_cast<RowId>(row)) {
-#define A64(name, pattern, flags, ...)                                        \
-  case RowId::name: return extract<RowId::name __VA_OPT__(, ) __VA_ARGS__>(encoded, raw(at), out);
+#define A64(name, pattern, flags, ...) \
+  case RowId::name:                    \
+    return extract<RowId::name __VA_OPT__(, ) __VA_ARGS__>(encoded, raw(at), out);
 #include "translator/aarch64/encodings.def"
 #undef A64
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -99,7 +103,9 @@ std::optional<i64> parse_number(std::string_view text) {
   if (text.empty()) return std::nullopt;
   u64 value = 0;
   for (char c : text) {
-    u64 digit = c >= '0' && c <= '9' ? static_cast<u64>(c - '0') : c >= 'a' && c <= 'f' ? static_cast<u64>(c - 'a' + 10) : 99;
+    u64 digit = c >= '0' && c <= '9'   ? static_cast<u64>(c - '0')
+                : c >= 'a' && c <= 'f' ? static_cast<u64>(c - 'a' + 10)
+                                       : 99;
     if (digit >= base || value > 0xffffffff) return std::nullopt;
     value = value * base + digit;
   }

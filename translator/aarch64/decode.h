@@ -11,7 +11,7 @@ namespace ferry::aarch64 {
 // A decoded instruction: which stencil it is and with which operands.
 struct Instruction {
   RowId row;
-  u16 stencil;          // id in the stencil library, with flags computed; `stencil - 1` leaves dead flags alone
+  u16 stencil;  // id in the stencil library, with flags computed; `stencil - 1` leaves dead flags alone
   u8 operand_count;
   u64 operands[semantic::max_operands];  // Cpu offsets and immediates, in the semantic function's order
 

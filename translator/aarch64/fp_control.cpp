@@ -68,7 +68,9 @@ void save_live(Cpu& cpu) {
   cpu.fpcr = static_cast<u32>(fpcr);
   cpu.fpsr |= static_cast<u32>(fpsr);
 }
-void load_live(const Cpu& cpu) { asm volatile("msr fpcr, %0\n\tmsr fpsr, %1" : : "r"(u64{cpu.fpcr}), "r"(u64{cpu.fpsr})); }
+void load_live(const Cpu& cpu) {
+  asm volatile("msr fpcr, %0\n\tmsr fpsr, %1" : : "r"(u64{cpu.fpcr}), "r"(u64{cpu.fpsr}));
+}
 }  // namespace
 
 #endif

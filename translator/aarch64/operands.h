@@ -79,7 +79,9 @@ constexpr u64 expand_float_imm8(u32 imm8, bool is_double) {
 constexpr u64 float_imm8(u32 w, u64) { return expand_float_imm8(bits(w, 13, 8), bits(w, 22, 1)); }
 
 // CCMP, FCCMP: NZCV as the four bytes of Cpu::n, z, c, v.
-constexpr u64 nzcv_bytes(u32 w, u64) { return bits(w, 3, 1) | bits(w, 2, 1) << 8 | bits(w, 1, 1) << 16 | bits(w, 0, 1) << 24; }
+constexpr u64 nzcv_bytes(u32 w, u64) {
+  return bits(w, 3, 1) | bits(w, 2, 1) << 8 | bits(w, 1, 1) << 16 | bits(w, 0, 1) << 24;
+}
 static_assert(offsetof(Cpu, v) == offsetof(Cpu, n) + 3);
 
 // Fixed point: the number of fraction bits, and 2 to the minus that in the format of ftype (the bits of it).

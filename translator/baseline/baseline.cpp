@@ -37,7 +37,7 @@ struct Plan {
   u16 stencils[max_instructions];  // the stencil to paste; fused_with_previous: none
   u32 count = 0;
   u32 readable = 0, available = 0;  // words up to the end of the page; those already read
-  bool undefined = false;  // the word after the last instruction is undefined: the block ends there
+  bool undefined = false;           // the word after the last instruction is undefined: the block ends there
   bool falls_through = false;
 };
 
@@ -97,7 +97,8 @@ void fuse_pairs(Plan& plan) {
     if (second.row != aarch64::RowId::b_cond) continue;
     int pair = aarch64::pair_of(first.row);
     if (pair < 0) continue;
-    plan.stencils[i - 1] = static_cast<u16>(aarch64::pair_stencil(pair, first.variant(), static_cast<int>(second.variant())));
+    plan.stencils[i - 1] =
+        static_cast<u16>(aarch64::pair_stencil(pair, first.variant(), static_cast<int>(second.variant())));
     first.operands[first.operand_count++] = raw(second.target());
     plan.controls[i - 1] = Control::branch;
     plan.stencils[i] = fused_with_previous;
@@ -113,7 +114,8 @@ void forward_results(Plan& plan) {
     if (plan.stencils[i] == fused_with_previous) continue;
     const stencil::Stencil& base = library.stencils[plan.stencils[i]];
     const Instruction& instruction = plan.instructions[i];
-    for (u32 operand = 0, form = base.first_form; operand < instruction.operand_count && base.forms >> operand != 0; operand++) {
+    for (u32 operand = 0, form = base.first_form; operand < instruction.operand_count && base.forms >> operand != 0;
+         operand++) {
       if ((base.forms >> operand & 1) == 0) continue;
       if (instruction.operands[operand] == last) {
         plan.stencils[i] = static_cast<u16>(form);
@@ -185,10 +187,12 @@ void paste_instruction(Placer& placer, const Plan& plan, u32 i, u64 pc, u64 entr
     case Control::call: {
       u64 target = raw(instruction.target());
       taken = target == pc ? entry : generation.map.find(target);
-      if (taken == 0) taken = edges.add(target, stencil::taken_site(placer.library, plan.stencils[i], placer.cursor.run));
+      if (taken == 0)
+        taken = edges.add(target, stencil::taken_site(placer.library, plan.stencils[i], placer.cursor.run));
       break;
     }
-    default: break;
+    default:
+      break;
   }
   if (plan.controls[i] == Control::call || plan.controls[i] == Control::indirect_call) {
     return_code = edges.add(pc + 4 * i + 4, 0);
@@ -197,10 +201,12 @@ void paste_instruction(Placer& placer, const Plan& plan, u32 i, u64 pc, u64 entr
 }
 
 void log_block(const Plan& plan, u64 pc, u64 entry) {
-  log(Log::translate, "block %#llx: %u instructions at host %#llx", (unsigned long long)pc, plan.count, (unsigned long long)entry);
+  log(Log::translate, "block %#llx: %u instructions at host %#llx", (unsigned long long)pc, plan.count,
+      (unsigned long long)entry);
   for (u32 i = 0; i < plan.count; i++) {
     const Instruction& instruction = plan.instructions[i];
-    log(Log::translate, "  %#llx: %08x %s%s", (unsigned long long)(pc + 4 * i), plan.words[i], instruction.description().name,
+    log(Log::translate, "  %#llx: %08x %s%s", (unsigned long long)(pc + 4 * i), plan.words[i],
+        instruction.description().name,
         instruction.description().writes_flags() && (instruction.variant() & 1) == 0 ? " (flags dead)" : "");
   }
   if (plan.undefined) log(Log::translate, "  %#llx: undefined", (unsigned long long)(pc + 4 * plan.count));
@@ -222,7 +228,9 @@ Translation translate(Generation& generation, GuestAddr guest_pc) {
   forward_results(plan);
 
   generation.code.commit(generation.used + 16384);
-  Placer placer{generation, {generation.code.writable(generation.code.run_base() + generation.used), generation.code.run_base() + generation.used}};
+  Placer placer{generation,
+                {generation.code.writable(generation.code.run_base() + generation.used),
+                 generation.code.run_base() + generation.used}};
   u64 base = generation.code.run_base(), begin = placer.cursor.run;
   placer.thunk(generation.poll_stub);
 
@@ -230,7 +238,12 @@ Translation translate(Generation& generation, GuestAddr guest_pc) {
   Edges edges;
   edges.first_thunk = aligned(entry + body_size(plan, placer.library));
   if (plan.falls_through) edges.add(pc + 4 * plan.count, 0);  // first, so that the body runs into it
-  Block block{pc, static_cast<u32>(begin - base), static_cast<u32>(entry - base), 0, static_cast<u32>(generation.offsets.size()), plan.count};
+  Block block{pc,
+              static_cast<u32>(begin - base),
+              static_cast<u32>(entry - base),
+              0,
+              static_cast<u32>(generation.offsets.size()),
+              plan.count};
   placer.paste(stencil_of(Glue::block_entry), nullptr, begin);
   for (u32 i = 0; i < plan.count; i++) {
     generation.offsets.push(static_cast<u16>(placer.cursor.run - entry));

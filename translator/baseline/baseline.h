@@ -5,7 +5,7 @@
 namespace ferry::baseline {
 
 struct Translation {
-  u64 code = 0;          // run address of the entry; 0: the first word cannot be read (a fetch fault)
+  u64 code = 0;  // run address of the entry; 0: the first word cannot be read (a fetch fault)
   u32 instructions = 0;
 };
 

@@ -34,7 +34,8 @@ CodeMemory::CodeMemory(size_t size) : size_(size) {
   if (fd < 0 || ftruncate(fd, static_cast<off_t>(size)) != 0) {
     if (fd >= 0) close(fd);
     log(Log::warning, "code memory has one writable and executable view: memfd_create failed");
-    write_ = run_ = map(nullptr, size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    write_ = run_ =
+        map(nullptr, size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
     return;
   }
   fd_ = move_out_of_the_way(fd);
@@ -65,8 +66,10 @@ int CodeMemory::copy_for_child(size_t used) const {
   bool good = ftruncate(copy, static_cast<off_t>(size_)) == 0;
   for (size_t done = 0; good && done < used;) {
     ssize_t n = pwrite(copy, run_ + done, used - done, static_cast<off_t>(done));
-    if (n <= 0) good = false;
-    else done += static_cast<size_t>(n);
+    if (n <= 0)
+      good = false;
+    else
+      done += static_cast<size_t>(n);
   }
   if (good) return copy;
   close(copy);

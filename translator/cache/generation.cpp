@@ -20,12 +20,15 @@ constexpr size_t largest_block_instructions = 64;
 
 template <class T>
 ReservedArray<T>::ReservedArray(size_t capacity) : capacity_(capacity) {
-  void* p = mmap(nullptr, capacity * sizeof(T), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* p =
+      mmap(nullptr, capacity * sizeof(T), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) fatal("cannot reserve the translator's tables", "raise the address space limit (ulimit -v)");
   data_ = static_cast<T*>(p);
 }
 template <class T>
-ReservedArray<T>::~ReservedArray() { munmap(data_, capacity_ * sizeof(T)); }
+ReservedArray<T>::~ReservedArray() {
+  munmap(data_, capacity_ * sizeof(T));
+}
 template class ReservedArray<Block>;
 template class ReservedArray<u16>;
 template class ReservedArray<Edge>;
@@ -62,8 +65,10 @@ const T& find_sorted(const ReservedArray<T>& array, u32 offset) {
   size_t low = 0, high = array.size();
   while (low < high) {
     size_t middle = (low + high) / 2;
-    if (array[middle].*member < offset) low = middle + 1;
-    else high = middle;
+    if (array[middle].*member < offset)
+      low = middle + 1;
+    else
+      high = middle;
   }
   check(low < array.size() && array[low].*member == offset);
   return array[low];
@@ -71,16 +76,18 @@ const T& find_sorted(const ReservedArray<T>& array, u32 offset) {
 }  // namespace
 
 const Edge& Generation::edge_at(u64 exit_operand) const {
-  return find_sorted<&Edge::thunk>(edges, static_cast<u32>(exit_operand - stencil::thunk_return_offset - code.run_base()));
+  return find_sorted<&Edge::thunk>(edges,
+                                   static_cast<u32>(exit_operand - stencil::thunk_return_offset - code.run_base()));
 }
 
 const Block& Generation::block_at(u64 exit_operand) const {
-  return find_sorted<&Block::begin>(blocks, static_cast<u32>(exit_operand - stencil::thunk_return_offset - code.run_base()));
+  return find_sorted<&Block::begin>(blocks,
+                                    static_cast<u32>(exit_operand - stencil::thunk_return_offset - code.run_base()));
 }
 
 bool Generation::has_room() const {
-  return code.size() - used >= largest_block_code && blocks.room() >= 1 && offsets.room() >= largest_block_instructions &&
-         edges.room() >= 2 * largest_block_instructions;
+  return code.size() - used >= largest_block_code && blocks.room() >= 1 &&
+         offsets.room() >= largest_block_instructions && edges.room() >= 2 * largest_block_instructions;
 }
 
 u64 Generation::locate(u64 run) const {
@@ -90,8 +97,10 @@ u64 Generation::locate(u64 run) const {
   size_t low = 0, high = blocks.size();
   while (low < high) {
     size_t middle = (low + high) / 2;
-    if (blocks[middle].end <= at) low = middle + 1;
-    else high = middle;
+    if (blocks[middle].end <= at)
+      low = middle + 1;
+    else
+      high = middle;
   }
   if (low == blocks.size() || at < blocks[low].entry) return 0;
   const Block& block = blocks[low];

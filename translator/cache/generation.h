@@ -59,16 +59,16 @@ class Generation {
   explicit Generation(size_t code_size);
 
   CodeMemory code;
-  size_t used = 0;  // bytes of code memory
-  u64 constants;    // run address of the stencil library's constants
+  size_t used = 0;           // bytes of code memory
+  u64 constants;             // run address of the stencil library's constants
   u64 link_stub, poll_stub;  // run addresses: what thunks call
-  u64 dispatch;     // run address of the exit that looks cpu.pc up
+  u64 dispatch;              // run address of the exit that looks cpu.pc up
   BlockMap map;
   ReservedArray<Block> blocks;
   ReservedArray<u16> offsets;
   ReservedArray<Edge> edges;
   std::unordered_map<u64, std::vector<u32>> pages;  // guest page number -> indices of its blocks
-  u32 threads = 0;  // attached threads that still run in it
+  u32 threads = 0;                                  // attached threads that still run in it
 
   // Is there room for the largest block?
   bool has_room() const;

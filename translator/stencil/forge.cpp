@@ -66,7 +66,9 @@ struct Object {
     }
   }
   template <class T>
-  const T* at(u64 offset) const { return reinterpret_cast<const T*>(bytes.data() + offset); }
+  const T* at(u64 offset) const {
+    return reinterpret_cast<const T*>(bytes.data() + offset);
+  }
   const char* name(const Elf64_Shdr& section) const { return section_names + section.sh_name; }
   const char* name(const Elf64_Sym& symbol) const { return symbol_names + symbol.st_name; }
 
@@ -83,30 +85,47 @@ std::optional<Patch> patch_of(u16 machine, u32 type) {
   if (machine == EM_X86_64) {
     switch (type) {
       case R_X86_64_32:
-      case R_X86_64_32S: return Patch::abs_32;
-      case R_X86_64_64: return Patch::abs_64;
+      case R_X86_64_32S:
+        return Patch::abs_32;
+      case R_X86_64_64:
+        return Patch::abs_64;
       case R_X86_64_PC32:
-      case R_X86_64_PLT32: return Patch::pc_32;
-      default: return std::nullopt;
+      case R_X86_64_PLT32:
+        return Patch::pc_32;
+      default:
+        return std::nullopt;
     }
   }
   switch (type) {
-    case R_AARCH64_ADD_ABS_LO12_NC: return Patch::lo12_add;
-    case R_AARCH64_LDST8_ABS_LO12_NC: return Patch::lo12_8;
-    case R_AARCH64_LDST16_ABS_LO12_NC: return Patch::lo12_16;
-    case R_AARCH64_LDST32_ABS_LO12_NC: return Patch::lo12_32;
-    case R_AARCH64_LDST64_ABS_LO12_NC: return Patch::lo12_64;
-    case R_AARCH64_LDST128_ABS_LO12_NC: return Patch::lo12_128;
+    case R_AARCH64_ADD_ABS_LO12_NC:
+      return Patch::lo12_add;
+    case R_AARCH64_LDST8_ABS_LO12_NC:
+      return Patch::lo12_8;
+    case R_AARCH64_LDST16_ABS_LO12_NC:
+      return Patch::lo12_16;
+    case R_AARCH64_LDST32_ABS_LO12_NC:
+      return Patch::lo12_32;
+    case R_AARCH64_LDST64_ABS_LO12_NC:
+      return Patch::lo12_64;
+    case R_AARCH64_LDST128_ABS_LO12_NC:
+      return Patch::lo12_128;
     case R_AARCH64_MOVW_UABS_G0:
-    case R_AARCH64_MOVW_UABS_G0_NC: return Patch::movw_g0;
+    case R_AARCH64_MOVW_UABS_G0_NC:
+      return Patch::movw_g0;
     case R_AARCH64_MOVW_UABS_G1:
-    case R_AARCH64_MOVW_UABS_G1_NC: return Patch::movw_g1;
+    case R_AARCH64_MOVW_UABS_G1_NC:
+      return Patch::movw_g1;
     case R_AARCH64_MOVW_UABS_G2:
-    case R_AARCH64_MOVW_UABS_G2_NC: return Patch::movw_g2;
-    case R_AARCH64_MOVW_UABS_G3: return Patch::movw_g3;
-    case R_AARCH64_JUMP26: return Patch::jump_26;
-    case R_AARCH64_ADR_PREL_PG_HI21: return Patch::adr_page;
-    default: return std::nullopt;
+    case R_AARCH64_MOVW_UABS_G2_NC:
+      return Patch::movw_g2;
+    case R_AARCH64_MOVW_UABS_G3:
+      return Patch::movw_g3;
+    case R_AARCH64_JUMP26:
+      return Patch::jump_26;
+    case R_AARCH64_ADR_PREL_PG_HI21:
+      return Patch::adr_page;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -147,7 +166,8 @@ struct Forge {
       object.each_relocation(i, [&](const Elf64_Rela& r, const Elf64_Sym& symbol) {
         // {id, code, form}: semantics/section.h
         u64 id = entries[r.r_offset / 8 - 1], form = entries[r.r_offset / 8 + 1];
-        if (r.r_addend + symbol.st_value != 0) die("%s: stencil %llu is not in a section of its own", path, (unsigned long long)id);
+        if (r.r_addend + symbol.st_value != 0)
+          die("%s: stencil %llu is not in a section of its own", path, (unsigned long long)id);
         add_stencil(object, static_cast<u32>(id), static_cast<u32>(form), symbol.st_shndx, placed);
       });
     }
@@ -158,15 +178,25 @@ struct Forge {
     const char* function = object.name(s);
     u32 forwarded = form & 0xff;
     Stencil& slot = forwarded == 0 && id < stencils.size() ? stencils[id] : forms[{id, forwarded - 1}];
-    if (id >= stencils.size() || slot.allocated) die("%s has a stencil id that is out of range or taken: %u", function, id);
-    Stencil stencil{static_cast<u32>(code.size()), static_cast<u16>(s.sh_size), 0, static_cast<u32>(holes.size()), 0, 0, static_cast<u8>(form >> 8), 1};
+    if (id >= stencils.size() || slot.allocated)
+      die("%s has a stencil id that is out of range or taken: %u", function, id);
+    Stencil stencil{static_cast<u32>(code.size()),
+                    static_cast<u16>(s.sh_size),
+                    0,
+                    static_cast<u32>(holes.size()),
+                    0,
+                    0,
+                    static_cast<u8>(form >> 8),
+                    1};
     if (s.sh_size > 0x7fff) die("%s is too large", function);
     object.each_relocation(section, [&](const Elf64_Rela& r, const Elf64_Sym& symbol) {
       std::optional<Patch> patch = patch_of(object.header->e_machine, ELF64_R_TYPE(r.r_info));
-      if (object.header->e_machine == EM_X86_64 && ELF64_R_TYPE(r.r_info) == R_X86_64_32 && std::string(object.name(symbol)).starts_with("hole_signed_"))
+      if (object.header->e_machine == EM_X86_64 && ELF64_R_TYPE(r.r_info) == R_X86_64_32 &&
+          std::string(object.name(symbol)).starts_with("hole_signed_"))
         die("%s zero-extends a signed operand: write it otherwise, or make it an Imm64", function);
       if (!patch) die("%s: relocation type %u is not supported", function, static_cast<u32>(ELF64_R_TYPE(r.r_info)));
-      Hole hole{static_cast<u16>(r.r_offset), *patch, source_of(object, symbol, function), static_cast<i32>(r.r_addend), 0, 0};
+      Hole hole{static_cast<u16>(r.r_offset), *patch, source_of(object, symbol, function),
+                static_cast<i32>(r.r_addend), 0,      0};
       if (hole.source == Source::helper) hole.helper = helper_index(object.name(symbol));
       if (hole.source == Source::constant)
         hole.addend += static_cast<i32>(constants_of(object, symbol.st_shndx, placed, function) + symbol.st_value);
@@ -249,7 +279,8 @@ int main(int argc, char** argv) {
   forge.stencils.resize(baseline::stencil_count);
   for (int i = 3; i < argc; i++) forge.add_object(argv[i]);
   for (int i = 0; i < baseline::glue_count; i++) {
-    if (forge.stencils[baseline::stencil_of(static_cast<baseline::Glue>(i))].allocated == 0) die("glue stencil %d is missing", i);
+    if (forge.stencils[baseline::stencil_of(static_cast<baseline::Glue>(i))].allocated == 0)
+      die("glue stencil %d is missing", i);
   }
   forge.append_forms();
 

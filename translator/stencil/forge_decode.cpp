@@ -84,7 +84,8 @@ int main(int argc, char** argv) {
       table.buckets[first + s] = table.list(members(mask | split_mask, value | s << split_shift));
     }
   }
-  if (table.candidates.size() > 0xffff || table.buckets.size() > 0xffff) return fputs("decode table too large\n", stderr), 1;
+  if (table.candidates.size() > 0xffff || table.buckets.size() > 0xffff)
+    return fputs("decode table too large\n", stderr), 1;
 
   FILE* out = fopen(argv[1], "w");
   if (out == nullptr) return perror(argv[1]), 1;

@@ -7,7 +7,12 @@ namespace ferry::stencil {
 
 // What a hole's value is computed from.
 enum class Source : u8 {
-  operand_0, operand_1, operand_2, operand_3, operand_4, operand_5,
+  operand_0,
+  operand_1,
+  operand_2,
+  operand_3,
+  operand_4,
+  operand_5,
   next,         // the code after the stencil
   taken,        // the branch target's code
   return_code,  // the code that a call returns to
@@ -18,11 +23,22 @@ enum class Source : u8 {
 // How it is patched into the code. The names are the relocation types of the ELF ABI supplements.
 enum class Patch : u8 {
   // x86-64 psABI
-  abs_32, abs_64, pc_32,
+  abs_32,
+  abs_64,
+  pc_32,
   // AArch64 ELF: the immediate field of the instruction at `offset`
-  lo12_add, lo12_8, lo12_16, lo12_32, lo12_64, lo12_128,
-  movw_g0, movw_g1, movw_g2, movw_g3,
-  jump_26, adr_page,
+  lo12_add,
+  lo12_8,
+  lo12_16,
+  lo12_32,
+  lo12_64,
+  lo12_128,
+  movw_g0,
+  movw_g1,
+  movw_g2,
+  movw_g3,
+  jump_26,
+  adr_page,
 };
 
 struct Hole {
@@ -35,8 +51,8 @@ struct Hole {
 };
 
 struct Stencil {
-  u32 code;        // byte offset into the code
-  u16 size;        // bytes, without a final jump to `next`
+  u32 code;  // byte offset into the code
+  u16 size;  // bytes, without a final jump to `next`
   u16 hole_count;
   u32 first_hole;
   u16 first_form;  // id of the first of its forms that take an operand from `last`; they are consecutive

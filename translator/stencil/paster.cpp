@@ -9,12 +9,18 @@ namespace ferry::stencil {
 namespace {
 u64 value_of(const Library& library, const Hole& hole, const HoleValues& values, u64 next, u64 constants) {
   switch (hole.source) {
-    case Source::next: return next;
-    case Source::taken: return values.taken;
-    case Source::return_code: return values.return_code;
-    case Source::constant: return constants;
-    case Source::helper: return reinterpret_cast<u64>(library.helpers[hole.helper]);
-    default: return values.operands[static_cast<int>(hole.source)];
+    case Source::next:
+      return next;
+    case Source::taken:
+      return values.taken;
+    case Source::return_code:
+      return values.return_code;
+    case Source::constant:
+      return constants;
+    case Source::helper:
+      return reinterpret_cast<u64>(library.helpers[hole.helper]);
+    default:
+      return values.operands[static_cast<int>(hole.source)];
   }
 }
 }  // namespace
@@ -24,7 +30,8 @@ void paste(const Library& library, u32 id, Cursor& cursor, const HoleValues& val
   memcpy(cursor.write, library.code + stencil.code, stencil.size);
   const Hole* hole = library.holes + stencil.first_hole;
   for (const Hole* end = hole + stencil.hole_count; hole != end; hole++) {
-    u64 value = value_of(library, *hole, values, cursor.run + stencil.size, constants) + static_cast<u64>(i64{hole->addend});
+    u64 value =
+        value_of(library, *hole, values, cursor.run + stencil.size, constants) + static_cast<u64>(i64{hole->addend});
     patch_hole(hole->patch, cursor.write + hole->offset, cursor.run + hole->offset, value);
   }
   cursor.write += stencil.size;

@@ -73,8 +73,10 @@ FERRY_INLINE T slot_operand(Cpu* cpu, Offset offset) {
 
 template <class T>
 FERRY_INLINE T operand_from_value(Cpu* cpu, u64 value) {
-  if constexpr (IsSlotOperand<T>) return slot_operand<T>(cpu, (Offset)value);
-  else return T::from_value(value);
+  if constexpr (IsSlotOperand<T>)
+    return slot_operand<T>(cpu, (Offset)value);
+  else
+    return T::from_value(value);
 }
 
 template <class T>
@@ -164,7 +166,7 @@ struct Reading<function> {
   template <int forwarded, int... i>
   FERRY_INLINE R with_holes(Cpu* cpu, u64& last, Ints<i...>) {
     u64 before = last;
-    return function(*cpu, operand_from_hole<A, i, i == forwarded, i == result>(cpu, &before, &last)...);
+    return function(*cpu, operand_from_hole < A, i, i == forwarded, i == result > (cpu, &before, &last)...);
   }
 
   // Has the stencil a form that takes this operand from `last`?
@@ -182,7 +184,8 @@ struct Reading<function> {
       auto result = with_holes<forwarded>(cpu, last, IntsBelow<operand_count>{});
       if constexpr (control == Control::branch) {
         // Unlikely, so that going on is falling through: blocks extend past conditional branches.
-        if (__builtin_expect(result.taken, 0)) [[clang::musttail]] return taken(cpu, last);
+        if (__builtin_expect(result.taken, 0)) [[clang::musttail]]
+          return taken(cpu, last);
         [[clang::musttail]] return next(cpu, last);
       } else if constexpr (control == Control::jump) {
         [[clang::musttail]] return taken(cpu, last);
@@ -198,7 +201,8 @@ struct Reading<function> {
         [[clang::musttail]] return go_to_pc(cpu, last);
       } else if constexpr (control == Control::function_return) {
         u64 top = cpu->return_top;
-        const auto& entry = *reinterpret_cast<const aarch64::ReturnEntry*>(reinterpret_cast<const char*>(cpu->return_stack) + top);
+        const auto& entry =
+            *reinterpret_cast<const aarch64::ReturnEntry*>(reinterpret_cast<const char*>(cpu->return_stack) + top);
         if (__builtin_expect(entry.pc == result.target, 1)) {
           cpu->return_top = (top - sizeof entry) & (sizeof cpu->return_stack - 1);
           [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(cpu, last);

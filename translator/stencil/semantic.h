@@ -147,7 +147,9 @@ struct Imm64 {
 struct Target {
   u64 value;
   template <int index>
-  [[gnu::always_inline]] static Target from_hole() { return {0}; }
+  [[gnu::always_inline]] static Target from_hole() {
+    return {0};
+  }
   [[gnu::always_inline]] static Target from_value(u64 value) { return {value}; }
 };
 
@@ -224,8 +226,10 @@ typedef float SingleLanes __attribute__((vector_size(16)));
 struct VSrc : SlotOperand {
   template <class T>
   [[gnu::always_inline]] T as() const {
-    if constexpr (sizeof(T) == 8 && !__is_same(T, double)) return __builtin_bit_cast(T, read_slot<u64>(cpu, offset));
-    else return read_slot<T>(cpu, offset);
+    if constexpr (sizeof(T) == 8 && !__is_same(T, double))
+      return __builtin_bit_cast(T, read_slot<u64>(cpu, offset));
+    else
+      return read_slot<T>(cpu, offset);
   }
 };
 
@@ -233,7 +237,9 @@ struct VSrc : SlotOperand {
 // Setting it leaves the other elements alone.
 struct VElement : VSrc {
   template <class T>
-  [[gnu::always_inline]] void set(T value) const { write_slot<T>(cpu, offset, value); }
+  [[gnu::always_inline]] void set(T value) const {
+    write_slot<T>(cpu, offset, value);
+  }
 };
 
 // A vector register that is written: a whole vector, or a scalar or 8-byte vector whose upper bits become zero.
@@ -244,12 +250,18 @@ struct VDst : VSrc {
     RawVector raw;
     if constexpr (sizeof(T) == 16) raw = __builtin_bit_cast(RawVector, value);
     // As integers these would go through a general register where floating point is compiled strictly.
-    else if constexpr (__is_same(T, double)) raw = __builtin_bit_cast(RawVector, DoubleLanes{value, 0.0});
-    else if constexpr (__is_same(T, float)) raw = __builtin_bit_cast(RawVector, SingleLanes{value, 0.0f, 0.0f, 0.0f});
-    else if constexpr (sizeof(T) == 8) raw = RawVector{__builtin_bit_cast(u64, value), 0};
-    else if constexpr (sizeof(T) == 4) raw = RawVector{__builtin_bit_cast(u32, value), 0};
-    else if constexpr (sizeof(T) == 2) raw = RawVector{__builtin_bit_cast(u16, value), 0};
-    else raw = RawVector{__builtin_bit_cast(u8, value), 0};
+    else if constexpr (__is_same(T, double))
+      raw = __builtin_bit_cast(RawVector, DoubleLanes{value, 0.0});
+    else if constexpr (__is_same(T, float))
+      raw = __builtin_bit_cast(RawVector, SingleLanes{value, 0.0f, 0.0f, 0.0f});
+    else if constexpr (sizeof(T) == 8)
+      raw = RawVector{__builtin_bit_cast(u64, value), 0};
+    else if constexpr (sizeof(T) == 4)
+      raw = RawVector{__builtin_bit_cast(u32, value), 0};
+    else if constexpr (sizeof(T) == 2)
+      raw = RawVector{__builtin_bit_cast(u16, value), 0};
+    else
+      raw = RawVector{__builtin_bit_cast(u8, value), 0};
     write_slot<RawVector>(cpu, offset, raw);
   }
 };
@@ -257,7 +269,9 @@ struct VDst : VSrc {
 #if defined(FERRY_STENCIL)
 #if defined(__x86_64__)
 template <int index>
-UImm UImm::from_hole() { return {(u64)hole<index>()}; }
+UImm UImm::from_hole() {
+  return {(u64)hole<index>()};
+}
 template <int index>
 SImm SImm::from_hole() {
   return {(i64)signed_hole<index>()};
@@ -270,14 +284,16 @@ UImm UImm::from_hole() {
   asm("movz %w0, #:abs_g0_nc:%c1\n\tmovk %w0, #:abs_g1_nc:%c1" : "=r"(value) : "i"(hole<index>()));
   return {value};
 }
-#define FERRY_HOLE_64(value, symbol)                                                                            \
+#define FERRY_HOLE_64(value, symbol)                                                                              \
   asm("movz %0, #:abs_g0_nc:%c1\n\tmovk %0, #:abs_g1_nc:%c1\n\tmovk %0, #:abs_g2_nc:%c1\n\tmovk %0, #:abs_g3:%c1" \
-      : "=r"(value)                                                                                             \
+      : "=r"(value)                                                                                               \
       : "i"(symbol))
 template <int index>
 SImm SImm::from_hole() {
   i64 value;
-  asm("movz %w0, #:abs_g0_nc:%c1\n\tmovk %w0, #:abs_g1_nc:%c1\n\tsxtw %0, %w0" : "=r"(value) : "i"(signed_hole<index>()));
+  asm("movz %w0, #:abs_g0_nc:%c1\n\tmovk %w0, #:abs_g1_nc:%c1\n\tsxtw %0, %w0"
+      : "=r"(value)
+      : "i"(signed_hole<index>()));
   return {value};
 }
 #endif
@@ -325,11 +341,16 @@ FERRY_INLINE u64 untagged(u64 address) {
 template <class T>
 FERRY_INLINE T load(u64 address) {
 #if defined(FERRY_BITCODE)
-  if constexpr (sizeof(T) == 1) return __builtin_bit_cast(T, ferry_guest_load_1(address));
-  else if constexpr (sizeof(T) == 2) return __builtin_bit_cast(T, ferry_guest_load_2(address));
-  else if constexpr (sizeof(T) == 4) return __builtin_bit_cast(T, ferry_guest_load_4(address));
-  else if constexpr (sizeof(T) == 8) return __builtin_bit_cast(T, ferry_guest_load_8(address));
-  else return __builtin_bit_cast(T, ferry_guest_load_16(address));
+  if constexpr (sizeof(T) == 1)
+    return __builtin_bit_cast(T, ferry_guest_load_1(address));
+  else if constexpr (sizeof(T) == 2)
+    return __builtin_bit_cast(T, ferry_guest_load_2(address));
+  else if constexpr (sizeof(T) == 4)
+    return __builtin_bit_cast(T, ferry_guest_load_4(address));
+  else if constexpr (sizeof(T) == 8)
+    return __builtin_bit_cast(T, ferry_guest_load_8(address));
+  else
+    return __builtin_bit_cast(T, ferry_guest_load_16(address));
 #else
   return reinterpret_cast<volatile Unaligned<T>*>(untagged(address))->value;
 #endif
@@ -337,11 +358,16 @@ FERRY_INLINE T load(u64 address) {
 template <class T>
 FERRY_INLINE void store(u64 address, T value) {
 #if defined(FERRY_BITCODE)
-  if constexpr (sizeof(T) == 1) ferry_guest_store_1(address, __builtin_bit_cast(u8, value));
-  else if constexpr (sizeof(T) == 2) ferry_guest_store_2(address, __builtin_bit_cast(u16, value));
-  else if constexpr (sizeof(T) == 4) ferry_guest_store_4(address, __builtin_bit_cast(u32, value));
-  else if constexpr (sizeof(T) == 8) ferry_guest_store_8(address, __builtin_bit_cast(u64, value));
-  else ferry_guest_store_16(address, __builtin_bit_cast(RawVector, value));
+  if constexpr (sizeof(T) == 1)
+    ferry_guest_store_1(address, __builtin_bit_cast(u8, value));
+  else if constexpr (sizeof(T) == 2)
+    ferry_guest_store_2(address, __builtin_bit_cast(u16, value));
+  else if constexpr (sizeof(T) == 4)
+    ferry_guest_store_4(address, __builtin_bit_cast(u32, value));
+  else if constexpr (sizeof(T) == 8)
+    ferry_guest_store_8(address, __builtin_bit_cast(u64, value));
+  else
+    ferry_guest_store_16(address, __builtin_bit_cast(RawVector, value));
 #else
   reinterpret_cast<volatile Unaligned<T>*>(untagged(address))->value = value;
 #endif

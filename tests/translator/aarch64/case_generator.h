@@ -13,8 +13,9 @@ namespace ferry::test {
 // Rows that the oracle is not asked about: their outcome is the implementation's business, or qemu-user takes liberties (it keeps
 // reserved bits of FPCR and FPSR, and cleans caches at addresses that are not mapped).
 inline bool oracle_knows(std::string_view row) {
-  static constexpr std::string_view unknown[] = {"mrs_id",   "mrs_ctr_el0", "mrs_dczid_el0", "mrs_cntfrq_el0", "mrs_cntvct_el0",
-                                                 "msr_fpcr", "msr_fpsr",    "dc_cvac",       "dc_cvau",        "dc_civac"};
+  static constexpr std::string_view unknown[] = {"mrs_id",         "mrs_ctr_el0", "mrs_dczid_el0", "mrs_cntfrq_el0",
+                                                 "mrs_cntvct_el0", "msr_fpcr",    "msr_fpsr",      "dc_cvac",
+                                                 "dc_cvau",        "dc_civac"};
   for (std::string_view name : unknown) {
     if (row == name) return false;
   }
@@ -32,7 +33,9 @@ class CaseGenerator {
       int variant_field = 0;
       for (int i = 0; i < row.pattern.field_count; i++) {
         const aarch64::Field& field = row.pattern.fields[i];
-        u32 value = field.variant ? variant_value(field, static_cast<u32>(row.pattern.variant_field(variant, variant_field++))) : random_field(field);
+        u32 value = field.variant
+                        ? variant_value(field, static_cast<u32>(row.pattern.variant_field(variant, variant_field++)))
+                        : random_field(field);
         result |= value << field.low & field.mask();
       }
       if (row.pattern.matches(result)) return result;
@@ -105,45 +108,73 @@ class CaseGenerator {
   }
 
   u64 interesting() {
-    static constexpr u64 values[] = {0, 1, 2, ~u64{0}, u64{1} << 63, ~(u64{1} << 63), 0x80000000, 0x7fffffff, 0xffffffff, 31, 32, 63, 64};
+    static constexpr u64 values[] = {
+        0, 1, 2, ~u64{0}, u64{1} << 63, ~(u64{1} << 63), 0x80000000, 0x7fffffff, 0xffffffff, 31, 32, 63, 64};
     switch (random_() % 4) {
-      case 0: return values[random_() % std::size(values)];
-      case 1: return random_() % 256;
-      case 2: return static_cast<u64>(static_cast<i64>(static_cast<i32>(random_())));
-      default: return random_();
+      case 0:
+        return values[random_() % std::size(values)];
+      case 1:
+        return random_() % 256;
+      case 2:
+        return static_cast<u64>(static_cast<i64>(static_cast<i32>(random_())));
+      default:
+        return random_();
     }
   }
 
   u64 vector_half() {
-    static constexpr u64 doubles[] = {0, u64{1} << 63, 0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000, 0xfff0000000000000, 0x7ff8000000000001,
-                                      0xfff8000000000002, 0x7ff0000000000003, 0xfff4000000000004, 1, 0x000fffffffffffff, 0x0010000000000000, 0x7fefffffffffffff,
-                                      0x41dfffffffc00000, 0xc1e0000000000000, 0x43e0000000000000, 0x3fe0000000000000, 0x4004000000000000, 0x4330000000000001};
-    static constexpr u32 floats[] = {0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00001, 0xffc00002, 0x7f800003, 0xffa00004,
-                                     1, 0x007fffff, 0x00800000, 0x7f7fffff, 0x4f000000, 0xcf000000, 0x5f000000, 0x3f000000, 0x40200000, 0x4b000001};
+    static constexpr u64 doubles[] = {0,
+                                      u64{1} << 63,
+                                      0x3ff0000000000000,
+                                      0xbff0000000000000,
+                                      0x7ff0000000000000,
+                                      0xfff0000000000000,
+                                      0x7ff8000000000001,
+                                      0xfff8000000000002,
+                                      0x7ff0000000000003,
+                                      0xfff4000000000004,
+                                      1,
+                                      0x000fffffffffffff,
+                                      0x0010000000000000,
+                                      0x7fefffffffffffff,
+                                      0x41dfffffffc00000,
+                                      0xc1e0000000000000,
+                                      0x43e0000000000000,
+                                      0x3fe0000000000000,
+                                      0x4004000000000000,
+                                      0x4330000000000001};
+    static constexpr u32 floats[] = {0,          0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00001,
+                                     0xffc00002, 0x7f800003, 0xffa00004, 1,          0x007fffff, 0x00800000, 0x7f7fffff,
+                                     0x4f000000, 0xcf000000, 0x5f000000, 0x3f000000, 0x40200000, 0x4b000001};
     auto one_float = [&] {
       if (chance(2)) return floats[random_() % std::size(floats)];
       u32 exponent = 0x3f800000 + static_cast<u32>(random_() % 64 - 32) * 0x800000;
       return (exponent & 0x7f800000) | static_cast<u32>(random_() & 0x807fffff);
     };
     switch (random_() % 6) {
-      case 0: return doubles[random_() % std::size(doubles)];
-      case 1: return u64{one_float()} << 32 | one_float();
-      case 2: return (0x3ff0000000000000 + (random_() % 128 - 64) * 0x10000000000000) ^ (random_() & 0x800fffffffffffff);
-      case 3: return interesting();
+      case 0:
+        return doubles[random_() % std::size(doubles)];
+      case 1:
+        return u64{one_float()} << 32 | one_float();
+      case 2:
+        return (0x3ff0000000000000 + (random_() % 128 - 64) * 0x10000000000000) ^ (random_() & 0x800fffffffffffff);
+      case 3:
+        return interesting();
       case 4: {  // bytes at the ends of their ranges
         static constexpr u8 bytes[] = {0, 1, 0x7f, 0x80, 0x81, 0xff};
         u64 value = 0;
         for (int i = 0; i < 8; i++) value = value << 8 | bytes[random_() % std::size(bytes)];
         return value;
       }
-      default: return random_();
+      default:
+        return random_();
     }
   }
 
   u64 fpcr() {
-    u64 value = (random_() & 3) << 22;           // RMode
-    if (chance(4)) value |= u64{1} << 24;        // FZ
-    if (chance(4)) value |= u64{1} << 25;        // DN
+    u64 value = (random_() & 3) << 22;     // RMode
+    if (chance(4)) value |= u64{1} << 24;  // FZ
+    if (chance(4)) value |= u64{1} << 25;  // DN
     return value;
   }
 

@@ -38,8 +38,10 @@ std::vector<std::string> split(std::string_view text, char separator) {
 bool parse_value(const std::string& text, u64 pc, u64& value) {
   u64 base = 0;
   std::string rest = text;
-  if (rest.starts_with("mem")) base = ORACLE_WINDOW, rest = rest.substr(3);
-  else if (rest.starts_with("pc")) base = pc, rest = rest.substr(2);
+  if (rest.starts_with("mem"))
+    base = ORACLE_WINDOW, rest = rest.substr(3);
+  else if (rest.starts_with("pc"))
+    base = pc, rest = rest.substr(2);
   if (rest.empty()) return value = base, true;
   if (base != 0 && rest[0] != '+' && rest[0] != '-') return false;
   bool negative = rest[0] == '-';
@@ -67,7 +69,8 @@ bool assign(const std::string& text, u64 pc, OracleState& state, std::vector<Mem
     if (!parse_index(name, 32, index)) return false;
     size_t colon = value_text.find(':');
     if (colon == value_text.npos) return state.v[index][1] = 0, parse_value(value_text, pc, state.v[index][0]);
-    return parse_value(value_text.substr(0, colon), pc, state.v[index][1]) && parse_value(value_text.substr(colon + 1), pc, state.v[index][0]);
+    return parse_value(value_text.substr(0, colon), pc, state.v[index][1]) &&
+           parse_value(value_text.substr(colon + 1), pc, state.v[index][0]);
   }
   if (name == "nzcv") {
     if (value_text.size() != 4) return false;
@@ -84,7 +87,8 @@ bool assign(const std::string& text, u64 pc, OracleState& state, std::vector<Mem
   if (name.starts_with("mem")) {
     u64 address = 0;
     if (!parse_value(name, pc, address)) return false;
-    return memory.push_back({address - ORACLE_WINDOW, value}), (address - ORACLE_WINDOW) % 8 == 0 && address - ORACLE_WINDOW < ORACLE_WINDOW_SIZE;
+    return memory.push_back({address - ORACLE_WINDOW, value}),
+           (address - ORACLE_WINDOW) % 8 == 0 && address - ORACLE_WINDOW < ORACLE_WINDOW_SIZE;
   }
   return false;
 }
@@ -104,12 +108,14 @@ std::optional<Sentence> parse_sentence(std::string_view line, u64 pc, std::strin
   sentence.word = *word;
   sentence.before = default_state(pc);
   for (const std::string& text : split(parts[1], ' ')) {
-    if (!assign(text, pc, sentence.before, sentence.memory_before, nullptr)) return error = "before: " + text, std::nullopt;
+    if (!assign(text, pc, sentence.before, sentence.memory_before, nullptr))
+      return error = "before: " + text, std::nullopt;
   }
   sentence.after = sentence.before;
   sentence.after.pc = pc + 4;
   for (const std::string& text : split(parts[2], ' ')) {
-    if (!assign(text, pc, sentence.after, sentence.memory_after, &sentence.signal)) return error = "after: " + text, std::nullopt;
+    if (!assign(text, pc, sentence.after, sentence.memory_after, &sentence.signal))
+      return error = "after: " + text, std::nullopt;
   }
   if (sentence.signal != 0) sentence.after.pc = pc;
   return sentence;
@@ -122,9 +128,12 @@ struct Printer {
 
   std::string value(u64 v) const {
     char buffer[40];
-    if (v - ORACLE_WINDOW < ORACLE_WINDOW_SIZE) snprintf(buffer, sizeof buffer, "mem+%#" PRIx64, v - ORACLE_WINDOW);
-    else if (v - pc < 4096) snprintf(buffer, sizeof buffer, "pc+%#" PRIx64, v - pc);
-    else snprintf(buffer, sizeof buffer, v < 10 ? "%" PRIu64 : "%#" PRIx64, v);
+    if (v - ORACLE_WINDOW < ORACLE_WINDOW_SIZE)
+      snprintf(buffer, sizeof buffer, "mem+%#" PRIx64, v - ORACLE_WINDOW);
+    else if (v - pc < 4096)
+      snprintf(buffer, sizeof buffer, "pc+%#" PRIx64, v - pc);
+    else
+      snprintf(buffer, sizeof buffer, v < 10 ? "%" PRIu64 : "%#" PRIx64, v);
     return buffer;
   }
   void add(const std::string& name, const std::string& v) { text += " " + name + "=" + v; }
@@ -158,7 +167,8 @@ std::string print_sentence(u32 word, const OracleState& before, const OracleResu
   Printer printer{row.name, before.pc};
   for (int i = 0; i < row.pattern.field_count; i++) {
     const aarch64::Field& field = row.pattern.fields[i];
-    if (field.extract(word) != 0) printer.add(std::string(field.name, field.name_length), printer.value(field.extract(word)));
+    if (field.extract(word) != 0)
+      printer.add(std::string(field.name, field.name_length), printer.value(field.extract(word)));
   }
   printer.text += " |";
   printer.changes(default_state(before.pc), before);
@@ -172,8 +182,10 @@ std::string print_sentence(u32 word, const OracleState& before, const OracleResu
     u64 single = (1 * 0 + after.changed_offset + 1) * 0x9e3779b97f4a7c15 + after.changed_value;
     if (single != after.memory_hash) return {};
   }
-  if (after.signal != 0) printer.add("signal", std::to_string(after.signal));
-  else if (after.state.pc != before.pc + 4) printer.add("pc", "+" + std::to_string(after.state.pc - before.pc));
+  if (after.signal != 0)
+    printer.add("signal", std::to_string(after.signal));
+  else if (after.state.pc != before.pc + 4)
+    printer.add("pc", "+" + std::to_string(after.state.pc - before.pc));
   return printer.text;
 }
 

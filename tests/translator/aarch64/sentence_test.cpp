@@ -31,7 +31,8 @@ std::vector<Line> all_lines() {
     std::ifstream file(path);
     std::string text;
     for (int number = 1; std::getline(file, text); number++) {
-      if (!text.empty() && text[0] != '#') lines.push_back({text, path.filename().string() + ":" + std::to_string(number)});
+      if (!text.empty() && text[0] != '#')
+        lines.push_back({text, path.filename().string() + ":" + std::to_string(number)});
     }
   }
   return lines;
@@ -77,7 +78,8 @@ TEST(Sentences, HoldInReferenceAndBaseline) {
       set_memory(*sentence);
       OracleResult actual = machine.run(tier, sentence->before);
       stop_at_branch(*sentence, actual);
-      EXPECT_EQ("", differences(expected, actual)) << lines[i].place << (tier == Tier::reference ? " reference: " : " baseline: ") << lines[i].text;
+      EXPECT_EQ("", differences(expected, actual))
+          << lines[i].place << (tier == Tier::reference ? " reference: " : " baseline: ") << lines[i].text;
     }
   }
 }
@@ -91,7 +93,9 @@ TEST(Sentences, AreTrueOnTheOracle) {
     auto sentence = parse_sentence(line.text, slot_pc(slot_of(sentences.size())), error);
     ASSERT_TRUE(sentence) << line.place << ": " << error;
     // The oracle's window always starts from the pattern, and a system call would be one.
-    if (!sentence->memory_before.empty() || sentence->row == "svc" || sentence->row == "brk" || !oracle_knows(sentence->row)) continue;
+    if (!sentence->memory_before.empty() || sentence->row == "svc" || sentence->row == "brk" ||
+        !oracle_knows(sentence->row))
+      continue;
     sentences.push_back(*sentence);
   }
   constexpr u32 breakpoint = 0xd4200000;
@@ -115,7 +119,8 @@ std::set<std::string> rows_with_sentences() {
 
 TEST(Sentences, EveryRowHasOne) {
   std::set<std::string> covered = rows_with_sentences();
-  for (const aarch64::Row& row : aarch64::rows) EXPECT_TRUE(covered.contains(row.name)) << "no sentence for row " << row.name;
+  for (const aarch64::Row& row : aarch64::rows)
+    EXPECT_TRUE(covered.contains(row.name)) << "no sentence for row " << row.name;
 }
 
 TEST(Sentences, WriteMissing) {

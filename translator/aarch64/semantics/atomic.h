@@ -7,7 +7,9 @@ namespace ferry::aarch64 {
 
 // Guest memory as an object of the atomic builtins.
 template <class T>
-FERRY_INLINE semantic::SlotType<T>* at(u64 address) { return reinterpret_cast<semantic::SlotType<T>*>(address); }
+FERRY_INLINE semantic::SlotType<T>* at(u64 address) {
+  return reinterpret_cast<semantic::SlotType<T>*>(address);
+}
 
 // The address, when it is a multiple of the access's size (a power of two); else an alignment fault: handle_fault() takes the
 // host's trap for one at the address in exit_operand.
@@ -22,7 +24,9 @@ FERRY_INLINE u64 aligned_to(Cpu& cpu, u64 address) {
   return semantic::untagged(address);
 }
 template <class T>
-FERRY_INLINE u64 aligned(Cpu& cpu, u64 address) { return aligned_to<sizeof(T)>(cpu, address); }
+FERRY_INLINE u64 aligned(Cpu& cpu, u64 address) {
+  return aligned_to<sizeof(T)>(cpu, address);
+}
 
 #if defined(__x86_64__)
 
@@ -50,8 +54,10 @@ FERRY_INLINE u128 compare_exchange_16(u64 address, u128 expected, u128 desired) 
 template <int acquire>
 FERRY_INLINE u128 load_16(u64 address) {
   u64 low, high;
-  if constexpr (acquire) asm volatile("ldaxp %0, %1, [%2]" : "=&r"(low), "=&r"(high) : "r"(address) : "memory");
-  else asm volatile("ldxp %0, %1, [%2]" : "=&r"(low), "=&r"(high) : "r"(address) : "memory");
+  if constexpr (acquire)
+    asm volatile("ldaxp %0, %1, [%2]" : "=&r"(low), "=&r"(high) : "r"(address) : "memory");
+  else
+    asm volatile("ldxp %0, %1, [%2]" : "=&r"(low), "=&r"(high) : "r"(address) : "memory");
   return low | u128{high} << 64;
 }
 
@@ -69,8 +75,8 @@ FERRY_INLINE u128 compare_exchange_16(u64 address, u128 expected, u128 desired) 
       "stlxp %w4, %2, %3, [%5]\n\t"
       "cbnz %w4, 1b"
       : "=&r"(low), "=&r"(high), "=&r"(store_low), "=&r"(store_high), "=&r"(failed)
-      : "r"(address), "r"(static_cast<u64>(expected)), "r"(static_cast<u64>(expected >> 64)), "r"(static_cast<u64>(desired)),
-        "r"(static_cast<u64>(desired >> 64))
+      : "r"(address), "r"(static_cast<u64>(expected)), "r"(static_cast<u64>(expected >> 64)),
+        "r"(static_cast<u64>(desired)), "r"(static_cast<u64>(desired >> 64))
       : "memory", "cc");
   return low | u128{high} << 64;
 }

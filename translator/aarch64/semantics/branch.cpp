@@ -8,47 +8,72 @@
 namespace ferry::aarch64 {
 
 template <int...>
-SEM_AS(Jump) b(Cpu&, Target) { return {}; }
+SEM_AS(Jump)
+b(Cpu&, Target) {
+  return {};
+}
 
 template <int...>
-SEM_AS(Call) bl(Cpu&, Dst<1> link, Imm64 next_pc, Target) {
+SEM_AS(Call)
+bl(Cpu&, Dst<1> link, Imm64 next_pc, Target) {
   link = next_pc;
   return {next_pc};
 }
 
 template <int sf>
-SEM_AS(Branch) cbz(Cpu&, Src<sf> rt, Target) { return {rt == 0}; }
+SEM_AS(Branch)
+cbz(Cpu&, Src<sf> rt, Target) {
+  return {rt == 0};
+}
 
 template <int sf>
-SEM_AS(Branch) cbnz(Cpu&, Src<sf> rt, Target) { return {rt != 0}; }
+SEM_AS(Branch)
+cbnz(Cpu&, Src<sf> rt, Target) {
+  return {rt != 0};
+}
 
 template <int...>
-SEM_AS(Branch) tbz(Cpu&, Src<0> half, UImm mask, Target) { return {(half & static_cast<u32>(mask)) == 0}; }
+SEM_AS(Branch)
+tbz(Cpu&, Src<0> half, UImm mask, Target) {
+  return {(half & static_cast<u32>(mask)) == 0};
+}
 
 template <int...>
-SEM_AS(Branch) tbnz(Cpu&, Src<0> half, UImm mask, Target) { return {(half & static_cast<u32>(mask)) != 0}; }
+SEM_AS(Branch)
+tbnz(Cpu&, Src<0> half, UImm mask, Target) {
+  return {(half & static_cast<u32>(mask)) != 0};
+}
 
 template <int...>
-SEM_AS(IndirectJump) br(Cpu&, Src<1> rn) { return {rn}; }
+SEM_AS(IndirectJump)
+br(Cpu&, Src<1> rn) {
+  return {rn};
+}
 
 template <int...>
-SEM_AS(IndirectCall) blr(Cpu&, Src<1> rn, Dst<1> link, Imm64 next_pc) {
+SEM_AS(IndirectCall)
+blr(Cpu&, Src<1> rn, Dst<1> link, Imm64 next_pc) {
   u64 target = rn;  // before the link is written: BLR X30
   link = next_pc;
   return {target, next_pc};
 }
 
 template <int...>
-SEM_AS(Return) ret(Cpu&, Src<1> rn) { return {rn}; }
+SEM_AS(Return)
+ret(Cpu&, Src<1> rn) {
+  return {rn};
+}
 
 template <int...>
-SEM_AS(Leave) svc(Cpu& cpu, Imm64 next_pc) {
+SEM_AS(Leave)
+svc(Cpu& cpu, Imm64 next_pc) {
   cpu.pc = next_pc;
   return {static_cast<u64>(translator::ExitReason::syscall)};
 }
 
 template <int...>
-SEM_AS(Leave) brk(Cpu& cpu, Imm64 pc) {
+SEM_AS(Leave)
+brk(Cpu& cpu, Imm64 pc) {
   cpu.pc = pc;
   return {static_cast<u64>(translator::ExitReason::breakpoint)};
 }

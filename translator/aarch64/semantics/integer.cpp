@@ -43,13 +43,17 @@ FERRY_INLINE W subtract_with_flags(Cpu& cpu, W a, W b) {
 
 template <int flags, class W>
 FERRY_INLINE W add_setting(Cpu& cpu, W a, W b) {
-  if constexpr (flags) return add_with_flags(cpu, a, b);
-  else return a + b;
+  if constexpr (flags)
+    return add_with_flags(cpu, a, b);
+  else
+    return a + b;
 }
 template <int flags, class W>
 FERRY_INLINE W subtract_setting(Cpu& cpu, W a, W b) {
-  if constexpr (flags) return subtract_with_flags(cpu, a, b);
-  else return a - b;
+  if constexpr (flags)
+    return subtract_with_flags(cpu, a, b);
+  else
+    return a - b;
 }
 
 // AddWithCarry() for a + b + C.
@@ -73,10 +77,14 @@ FERRY_INLINE W rotate_right(W value, u64 amount) {
 // ShiftReg(): 0 LSL, 1 LSR, 2 ASR, 3 ROR; the amount is less than the width.
 template <int shift, class W>
 FERRY_INLINE W shifted(W value, u64 amount) {
-  if constexpr (shift == 0) return value << amount;
-  else if constexpr (shift == 1) return value >> amount;
-  else if constexpr (shift == 2) return static_cast<W>(static_cast<__make_signed(W)>(value) >> amount);
-  else return rotate_right(value, amount);
+  if constexpr (shift == 0)
+    return value << amount;
+  else if constexpr (shift == 1)
+    return value >> amount;
+  else if constexpr (shift == 2)
+    return static_cast<W>(static_cast<__make_signed(W)>(value) >> amount);
+  else
+    return rotate_right(value, amount);
 }
 
 // ExtendReg(): bits 1:0 of the option are the log2 size, bit 2 is signed.
@@ -84,21 +92,39 @@ template <int option, class W>
 FERRY_INLINE W extended(u64 value, u64 shift) {
   u64 wide;
   switch (option) {
-    case 0: wide = static_cast<u8>(value); break;
-    case 1: wide = static_cast<u16>(value); break;
-    case 2: wide = static_cast<u32>(value); break;
-    case 4: wide = static_cast<u64>(i64{static_cast<i8>(value)}); break;
-    case 5: wide = static_cast<u64>(i64{static_cast<i16>(value)}); break;
-    case 6: wide = static_cast<u64>(i64{static_cast<i32>(value)}); break;
-    default: wide = value; break;
+    case 0:
+      wide = static_cast<u8>(value);
+      break;
+    case 1:
+      wide = static_cast<u16>(value);
+      break;
+    case 2:
+      wide = static_cast<u32>(value);
+      break;
+    case 4:
+      wide = static_cast<u64>(i64{static_cast<i8>(value)});
+      break;
+    case 5:
+      wide = static_cast<u64>(i64{static_cast<i16>(value)});
+      break;
+    case 6:
+      wide = static_cast<u64>(i64{static_cast<i32>(value)});
+      break;
+    default:
+      wide = value;
+      break;
   }
   return static_cast<W>(wide << shift);
 }
 
 template <int sf>
-SEM add_imm(Cpu&, Dst<sf> rd, Src<sf> rn, UImm imm) { rd = rn + imm; }
+SEM add_imm(Cpu&, Dst<sf> rd, Src<sf> rn, UImm imm) {
+  rd = rn + imm;
+}
 template <int sf>
-SEM sub_imm(Cpu&, Dst<sf> rd, Src<sf> rn, UImm imm) { rd = rn - imm; }
+SEM sub_imm(Cpu&, Dst<sf> rd, Src<sf> rn, UImm imm) {
+  rd = rn - imm;
+}
 template <int sf, int flags>
 SEM adds_imm(Cpu& cpu, Dst<sf> rd, Src<sf> rn, UImm imm) {
   rd = add_setting<flags>(cpu, rn.get(), static_cast<UnsignedOf<sf>>(imm));
@@ -113,20 +139,34 @@ SEM cmp_imm(Cpu& cpu, Src<sf> rn, UImm imm) {
 }
 
 template <int sf>
-SEM add_reg(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = rn + rm; }
+SEM add_reg(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = rn + rm;
+}
 template <int sf>
-SEM sub_reg(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = rn - rm; }
+SEM sub_reg(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = rn - rm;
+}
 template <int sf, int flags>
-SEM adds_reg(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = add_setting<flags>(cpu, rn.get(), rm.get()); }
+SEM adds_reg(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = add_setting<flags>(cpu, rn.get(), rm.get());
+}
 template <int sf, int flags>
-SEM subs_reg(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = subtract_setting<flags>(cpu, rn.get(), rm.get()); }
+SEM subs_reg(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = subtract_setting<flags>(cpu, rn.get(), rm.get());
+}
 template <int sf, int flags>
-SEM cmp_reg(Cpu& cpu, Src<sf> rn, Src<sf> rm) { subtract_setting<flags>(cpu, rn.get(), rm.get()); }
+SEM cmp_reg(Cpu& cpu, Src<sf> rn, Src<sf> rm) {
+  subtract_setting<flags>(cpu, rn.get(), rm.get());
+}
 
 template <int sf, int shift>
-SEM add_shifted(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) { rd = rn + shifted<shift>(rm.get(), amount); }
+SEM add_shifted(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) {
+  rd = rn + shifted<shift>(rm.get(), amount);
+}
 template <int sf, int shift>
-SEM sub_shifted(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) { rd = rn - shifted<shift>(rm.get(), amount); }
+SEM sub_shifted(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) {
+  rd = rn - shifted<shift>(rm.get(), amount);
+}
 template <int sf, int shift, int flags>
 SEM adds_shifted(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) {
   rd = add_setting<flags>(cpu, rn.get(), shifted<shift>(rm.get(), amount));
@@ -137,9 +177,13 @@ SEM subs_shifted(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) {
 }
 
 template <int sf, int option>
-SEM add_ext(Cpu&, Dst<sf> rd, Src<sf> rn, Src<1> rm, UImm shift) { rd = rn + extended<option, UnsignedOf<sf>>(rm, shift); }
+SEM add_ext(Cpu&, Dst<sf> rd, Src<sf> rn, Src<1> rm, UImm shift) {
+  rd = rn + extended<option, UnsignedOf<sf>>(rm, shift);
+}
 template <int sf, int option>
-SEM sub_ext(Cpu&, Dst<sf> rd, Src<sf> rn, Src<1> rm, UImm shift) { rd = rn - extended<option, UnsignedOf<sf>>(rm, shift); }
+SEM sub_ext(Cpu&, Dst<sf> rd, Src<sf> rn, Src<1> rm, UImm shift) {
+  rd = rn - extended<option, UnsignedOf<sf>>(rm, shift);
+}
 template <int sf, int option, int flags>
 SEM adds_ext(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<1> rm, UImm shift) {
   rd = add_setting<flags>(cpu, rn.get(), extended<option, UnsignedOf<sf>>(rm, shift));
@@ -150,11 +194,17 @@ SEM subs_ext(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<1> rm, UImm shift) {
 }
 
 template <int sf>
-SEM adc(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = add_carry_setting<0>(cpu, rn.get(), rm.get()); }
+SEM adc(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = add_carry_setting<0>(cpu, rn.get(), rm.get());
+}
 template <int sf, int flags>
-SEM adcs(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = add_carry_setting<flags>(cpu, rn.get(), rm.get()); }
+SEM adcs(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = add_carry_setting<flags>(cpu, rn.get(), rm.get());
+}
 template <int sf>
-SEM sbc(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = add_carry_setting<0>(cpu, rn.get(), static_cast<UnsignedOf<sf>>(~rm)); }
+SEM sbc(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = add_carry_setting<0>(cpu, rn.get(), static_cast<UnsignedOf<sf>>(~rm));
+}
 template <int sf, int flags>
 SEM sbcs(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
   rd = add_carry_setting<flags>(cpu, rn.get(), static_cast<UnsignedOf<sf>>(~rm));
@@ -185,51 +235,91 @@ template <int sf>
 using Bitmask = typename BitmaskType<sf>::Type;
 
 template <int sf>
-SEM and_imm(Cpu&, Dst<sf> rd, Src<sf> rn, Bitmask<sf> mask) { rd = rn & mask; }
+SEM and_imm(Cpu&, Dst<sf> rd, Src<sf> rn, Bitmask<sf> mask) {
+  rd = rn & mask;
+}
 template <int sf>
-SEM orr_imm(Cpu&, Dst<sf> rd, Src<sf> rn, Bitmask<sf> mask) { rd = rn | mask; }
+SEM orr_imm(Cpu&, Dst<sf> rd, Src<sf> rn, Bitmask<sf> mask) {
+  rd = rn | mask;
+}
 template <int sf>
-SEM eor_imm(Cpu&, Dst<sf> rd, Src<sf> rn, Bitmask<sf> mask) { rd = rn ^ mask; }
+SEM eor_imm(Cpu&, Dst<sf> rd, Src<sf> rn, Bitmask<sf> mask) {
+  rd = rn ^ mask;
+}
 template <int sf, int flags>
 SEM ands_imm(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Bitmask<sf> mask) {
   rd = logical_setting<flags>(cpu, static_cast<UnsignedOf<sf>>(rn & mask));
 }
 template <int sf, int flags>
-SEM tst_imm(Cpu& cpu, Src<sf> rn, Bitmask<sf> mask) { logical_setting<flags>(cpu, static_cast<UnsignedOf<sf>>(rn & mask)); }
+SEM tst_imm(Cpu& cpu, Src<sf> rn, Bitmask<sf> mask) {
+  logical_setting<flags>(cpu, static_cast<UnsignedOf<sf>>(rn & mask));
+}
 
 template <int sf>
-SEM and_reg(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = rn & rm; }
+SEM and_reg(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = rn & rm;
+}
 template <int sf>
-SEM bic_reg(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = rn & ~rm; }
+SEM bic_reg(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = rn & ~rm;
+}
 template <int sf>
-SEM orr_reg(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = rn | rm; }
+SEM orr_reg(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = rn | rm;
+}
 template <int sf>
-SEM mov_reg(Cpu&, Dst<sf> rd, Src<sf> rm) { rd = rm; }
+SEM mov_reg(Cpu&, Dst<sf> rd, Src<sf> rm) {
+  rd = rm;
+}
 template <int sf>
-SEM orn_reg(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = rn | ~rm; }
+SEM orn_reg(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = rn | ~rm;
+}
 template <int sf>
-SEM eor_reg(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = rn ^ rm; }
+SEM eor_reg(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = rn ^ rm;
+}
 template <int sf>
-SEM eon_reg(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = rn ^ ~rm; }
+SEM eon_reg(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = rn ^ ~rm;
+}
 template <int sf, int flags>
-SEM ands_reg(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = logical_setting<flags>(cpu, rn & rm); }
+SEM ands_reg(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = logical_setting<flags>(cpu, rn & rm);
+}
 template <int sf, int flags>
-SEM tst_reg(Cpu& cpu, Src<sf> rn, Src<sf> rm) { logical_setting<flags>(cpu, rn & rm); }
+SEM tst_reg(Cpu& cpu, Src<sf> rn, Src<sf> rm) {
+  logical_setting<flags>(cpu, rn & rm);
+}
 template <int sf, int flags>
-SEM bics_reg(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = logical_setting<flags>(cpu, rn & ~rm); }
+SEM bics_reg(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = logical_setting<flags>(cpu, rn & ~rm);
+}
 
 template <int sf, int shift>
-SEM and_shifted(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) { rd = rn & shifted<shift>(rm.get(), amount); }
+SEM and_shifted(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) {
+  rd = rn & shifted<shift>(rm.get(), amount);
+}
 template <int sf, int shift>
-SEM bic_shifted(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) { rd = rn & ~shifted<shift>(rm.get(), amount); }
+SEM bic_shifted(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) {
+  rd = rn & ~shifted<shift>(rm.get(), amount);
+}
 template <int sf, int shift>
-SEM orr_shifted(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) { rd = rn | shifted<shift>(rm.get(), amount); }
+SEM orr_shifted(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) {
+  rd = rn | shifted<shift>(rm.get(), amount);
+}
 template <int sf, int shift>
-SEM orn_shifted(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) { rd = rn | ~shifted<shift>(rm.get(), amount); }
+SEM orn_shifted(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) {
+  rd = rn | ~shifted<shift>(rm.get(), amount);
+}
 template <int sf, int shift>
-SEM eor_shifted(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) { rd = rn ^ shifted<shift>(rm.get(), amount); }
+SEM eor_shifted(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) {
+  rd = rn ^ shifted<shift>(rm.get(), amount);
+}
 template <int sf, int shift>
-SEM eon_shifted(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) { rd = rn ^ ~shifted<shift>(rm.get(), amount); }
+SEM eon_shifted(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) {
+  rd = rn ^ ~shifted<shift>(rm.get(), amount);
+}
 template <int sf, int shift, int flags>
 SEM ands_shifted(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm amount) {
   rd = logical_setting<flags>(cpu, rn & shifted<shift>(rm.get(), amount));
@@ -252,17 +342,27 @@ struct ConstantType<true> {
 
 template <int sf, int hw>
   requires(sf == 1 || hw < 2)
-SEM movn(Cpu&, Dst<sf> rd, typename ConstantType<sf == 0>::Type value) { rd = value; }
+SEM movn(Cpu&, Dst<sf> rd, typename ConstantType<sf == 0>::Type value) {
+  rd = value;
+}
 template <int sf, int hw>
   requires(sf == 1 || hw < 2)
-SEM movz(Cpu&, Dst<sf> rd, typename ConstantType<hw == 0 || sf == 0>::Type value) { rd = value; }
+SEM movz(Cpu&, Dst<sf> rd, typename ConstantType<hw == 0 || sf == 0>::Type value) {
+  rd = value;
+}
 template <int sf, int hw>
   requires(sf == 1 || hw < 2)
-SEM movk(Cpu&, Dst<sf> rd, Src<sf> old, UImm value) { rd = (old & ~(u64{0xffff} << (16 * hw))) | value << (16 * hw); }
+SEM movk(Cpu&, Dst<sf> rd, Src<sf> old, UImm value) {
+  rd = (old & ~(u64{0xffff} << (16 * hw))) | value << (16 * hw);
+}
 template <int...>
-SEM adr(Cpu&, Dst<1> rd, Imm64 address) { rd = address; }
+SEM adr(Cpu&, Dst<1> rd, Imm64 address) {
+  rd = address;
+}
 template <int...>
-SEM adrp(Cpu&, Dst<1> rd, Imm64 address) { rd = address; }
+SEM adrp(Cpu&, Dst<1> rd, Imm64 address) {
+  rd = address;
+}
 
 // ---- Bitfields.
 
@@ -275,23 +375,37 @@ SEM sxt(Cpu&, Dst<sf> rd, Src<sf> rn, UImm left) {
   rd = static_cast<UnsignedOf<sf>>(static_cast<SignedOf<sf>>(rn << left) >> left);
 }
 template <int sf>
-SEM sxtw(Cpu&, Dst<sf> rd, Src<0> rn, UImm) { rd = static_cast<UnsignedOf<sf>>(static_cast<i32>(rn)); }
+SEM sxtw(Cpu&, Dst<sf> rd, Src<0> rn, UImm) {
+  rd = static_cast<UnsignedOf<sf>>(static_cast<i32>(rn));
+}
 template <int sf>
 SEM bfm(Cpu&, Dst<sf> rd, Src<sf> old, Src<sf> rn, UImm rotation, Bitmask<sf> mask) {
   rd = old ^ ((old ^ rotate_right(rn.get(), rotation)) & mask);
 }
 template <int...>
-SEM ubfm_w(Cpu&, Dst<0> rd, Src<0> rn, UImm left, UImm right) { rd = rn << left >> right; }
+SEM ubfm_w(Cpu&, Dst<0> rd, Src<0> rn, UImm left, UImm right) {
+  rd = rn << left >> right;
+}
 template <int...>
-SEM ubfm_x(Cpu&, Dst<1> rd, Src<1> rn, UImm left, UImm right) { rd = rn << left >> right; }
+SEM ubfm_x(Cpu&, Dst<1> rd, Src<1> rn, UImm left, UImm right) {
+  rd = rn << left >> right;
+}
 template <int...>
-SEM lsr_w(Cpu&, Dst<0> rd, Src<0> rn, UImm amount) { rd = rn >> amount; }
+SEM lsr_w(Cpu&, Dst<0> rd, Src<0> rn, UImm amount) {
+  rd = rn >> amount;
+}
 template <int...>
-SEM lsr_x(Cpu&, Dst<1> rd, Src<1> rn, UImm amount) { rd = rn >> amount; }
+SEM lsr_x(Cpu&, Dst<1> rd, Src<1> rn, UImm amount) {
+  rd = rn >> amount;
+}
 template <int sf>
-SEM uxt(Cpu&, Dst<sf> rd, Src<sf> rn, Bitmask<sf> mask) { rd = rn & mask; }
+SEM uxt(Cpu&, Dst<sf> rd, Src<sf> rn, Bitmask<sf> mask) {
+  rd = rn & mask;
+}
 template <int sf>
-SEM extr(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm lsb, UImm rest) { rd = rm >> lsb | rn << 1 << rest; }
+SEM extr(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, UImm lsb, UImm rest) {
+  rd = rm >> lsb | rn << 1 << rest;
+}
 
 // ---- Two sources.
 
@@ -305,30 +419,47 @@ SEM sdiv(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
   UnsignedOf<sf> dividend = rn;
   auto divisor = static_cast<SignedOf<sf>>(rm);
   // The host traps on MIN / -1, whose quotient is MIN.
-  if (divisor == 0) rd = 0;
-  else if (divisor == -1) rd = -dividend;
-  else rd = static_cast<UnsignedOf<sf>>(static_cast<SignedOf<sf>>(dividend) / divisor);
+  if (divisor == 0)
+    rd = 0;
+  else if (divisor == -1)
+    rd = -dividend;
+  else
+    rd = static_cast<UnsignedOf<sf>>(static_cast<SignedOf<sf>>(dividend) / divisor);
 }
 template <int sf>
-SEM lslv(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = rn << (rm & (sf ? 63 : 31)); }
+SEM lslv(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = rn << (rm & (sf ? 63 : 31));
+}
 template <int sf>
-SEM lsrv(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = rn >> (rm & (sf ? 63 : 31)); }
+SEM lsrv(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = rn >> (rm & (sf ? 63 : 31));
+}
 template <int sf>
-SEM asrv(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = shifted<2>(rn.get(), rm & (sf ? 63 : 31)); }
+SEM asrv(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = shifted<2>(rn.get(), rm & (sf ? 63 : 31));
+}
 template <int sf>
-SEM rorv(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = rotate_right(rn.get(), rm); }
+SEM rorv(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = rotate_right(rn.get(), rm);
+}
 
 template <int sf, int sz>
   requires((sf == 1) == (sz == 3))
-SEM crc32(Cpu&, Dst<0> rd, Src<0> rn, Src<sf> rm) { rd = call_out<ferry_a64_crc32>(rn.get(), u64{rm}, u32{1} << sz); }
+SEM crc32(Cpu&, Dst<0> rd, Src<0> rn, Src<sf> rm) {
+  rd = call_out<ferry_a64_crc32>(rn.get(), u64{rm}, u32{1} << sz);
+}
 template <int sf, int sz>
   requires((sf == 1) == (sz == 3))
 SEM crc32c(Cpu&, Dst<0> rd, Src<0> rn, Src<sf> rm) {
 #if defined(__SSE4_2__)
-  if constexpr (sz == 0) rd = __builtin_ia32_crc32qi(rn, static_cast<u8>(rm));
-  else if constexpr (sz == 1) rd = __builtin_ia32_crc32hi(rn, static_cast<u16>(rm));
-  else if constexpr (sz == 2) rd = __builtin_ia32_crc32si(rn, rm);
-  else rd = static_cast<u32>(__builtin_ia32_crc32di(rn, rm));
+  if constexpr (sz == 0)
+    rd = __builtin_ia32_crc32qi(rn, static_cast<u8>(rm));
+  else if constexpr (sz == 1)
+    rd = __builtin_ia32_crc32hi(rn, static_cast<u16>(rm));
+  else if constexpr (sz == 2)
+    rd = __builtin_ia32_crc32si(rn, rm);
+  else
+    rd = static_cast<u32>(__builtin_ia32_crc32di(rn, rm));
 #else
   rd = call_out<ferry_a64_crc32c>(rn.get(), u64{rm}, u32{1} << sz);
 #endif
@@ -338,8 +469,10 @@ SEM crc32c(Cpu&, Dst<0> rd, Src<0> rn, Src<sf> rm) {
 
 template <int sf>
 SEM rbit(Cpu&, Dst<sf> rd, Src<sf> rn) {
-  if constexpr (sf) rd = __builtin_bitreverse64(rn);
-  else rd = __builtin_bitreverse32(rn);
+  if constexpr (sf)
+    rd = __builtin_bitreverse64(rn);
+  else
+    rd = __builtin_bitreverse32(rn);
 }
 template <int sf>
 SEM rev16(Cpu&, Dst<sf> rd, Src<sf> rn) {
@@ -348,13 +481,21 @@ SEM rev16(Cpu&, Dst<sf> rd, Src<sf> rn) {
   rd = (value >> 8 & even) | (value & even) << 8;
 }
 template <int...>
-SEM rev_w(Cpu&, Dst<0> rd, Src<0> rn) { rd = __builtin_bswap32(rn); }
+SEM rev_w(Cpu&, Dst<0> rd, Src<0> rn) {
+  rd = __builtin_bswap32(rn);
+}
 template <int...>
-SEM rev32(Cpu&, Dst<1> rd, Src<1> rn) { rd = rotate_right(__builtin_bswap64(rn), 32); }
+SEM rev32(Cpu&, Dst<1> rd, Src<1> rn) {
+  rd = rotate_right(__builtin_bswap64(rn), 32);
+}
 template <int...>
-SEM rev_x(Cpu&, Dst<1> rd, Src<1> rn) { rd = __builtin_bswap64(rn); }
+SEM rev_x(Cpu&, Dst<1> rd, Src<1> rn) {
+  rd = __builtin_bswap64(rn);
+}
 template <int sf>
-SEM clz(Cpu&, Dst<sf> rd, Src<sf> rn) { rd = static_cast<u32>(__builtin_clzg(rn.get(), sf ? 64 : 32)); }
+SEM clz(Cpu&, Dst<sf> rd, Src<sf> rn) {
+  rd = static_cast<u32>(__builtin_clzg(rn.get(), sf ? 64 : 32));
+}
 template <int sf>
 SEM cls(Cpu&, Dst<sf> rd, Src<sf> rn) {
   UnsignedOf<sf> value = rn, changes = value ^ shifted<2>(value, 1);  // its top bit is 0
@@ -364,68 +505,104 @@ SEM cls(Cpu&, Dst<sf> rd, Src<sf> rn) {
 // ---- Three sources.
 
 template <int sf>
-SEM madd(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, Src<sf> ra) { rd = ra + rn * rm; }
+SEM madd(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, Src<sf> ra) {
+  rd = ra + rn * rm;
+}
 template <int sf>
-SEM msub(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, Src<sf> ra) { rd = ra - rn * rm; }
+SEM msub(Cpu&, Dst<sf> rd, Src<sf> rn, Src<sf> rm, Src<sf> ra) {
+  rd = ra - rn * rm;
+}
 
-FERRY_INLINE u64 signed_product(u32 a, u32 b) { return static_cast<u64>(i64{static_cast<i32>(a)} * static_cast<i32>(b)); }
+FERRY_INLINE u64 signed_product(u32 a, u32 b) {
+  return static_cast<u64>(i64{static_cast<i32>(a)} * static_cast<i32>(b));
+}
 FERRY_INLINE u64 unsigned_product(u32 a, u32 b) { return u64{a} * b; }
 
 template <int...>
-SEM smaddl(Cpu&, Dst<1> rd, Src<0> rn, Src<0> rm, Src<1> ra) { rd = ra + signed_product(rn, rm); }
+SEM smaddl(Cpu&, Dst<1> rd, Src<0> rn, Src<0> rm, Src<1> ra) {
+  rd = ra + signed_product(rn, rm);
+}
 template <int...>
-SEM smsubl(Cpu&, Dst<1> rd, Src<0> rn, Src<0> rm, Src<1> ra) { rd = ra - signed_product(rn, rm); }
+SEM smsubl(Cpu&, Dst<1> rd, Src<0> rn, Src<0> rm, Src<1> ra) {
+  rd = ra - signed_product(rn, rm);
+}
 template <int...>
 SEM smulh(Cpu&, Dst<1> rd, Src<1> rn, Src<1> rm) {
   rd = static_cast<u64>(i128{static_cast<i64>(rn.get())} * static_cast<i64>(rm.get()) >> 64);
 }
 template <int...>
-SEM umaddl(Cpu&, Dst<1> rd, Src<0> rn, Src<0> rm, Src<1> ra) { rd = ra + unsigned_product(rn, rm); }
+SEM umaddl(Cpu&, Dst<1> rd, Src<0> rn, Src<0> rm, Src<1> ra) {
+  rd = ra + unsigned_product(rn, rm);
+}
 template <int...>
-SEM umsubl(Cpu&, Dst<1> rd, Src<0> rn, Src<0> rm, Src<1> ra) { rd = ra - unsigned_product(rn, rm); }
+SEM umsubl(Cpu&, Dst<1> rd, Src<0> rn, Src<0> rm, Src<1> ra) {
+  rd = ra - unsigned_product(rn, rm);
+}
 template <int...>
-SEM umulh(Cpu&, Dst<1> rd, Src<1> rn, Src<1> rm) { rd = static_cast<u64>(u128{rn.get()} * rm.get() >> 64); }
+SEM umulh(Cpu&, Dst<1> rd, Src<1> rn, Src<1> rm) {
+  rd = static_cast<u64>(u128{rn.get()} * rm.get() >> 64);
+}
 
 // ---- Conditional.
 
 // Without a branch: compilers use these where a branch would not be predicted.
 template <int cond, class W>
-FERRY_INLINE W choose(const Cpu& cpu, W yes, W no) { return __builtin_unpredictable(condition_holds<cond>(cpu)) ? yes : no; }
+FERRY_INLINE W choose(const Cpu& cpu, W yes, W no) {
+  return __builtin_unpredictable(condition_holds<cond>(cpu)) ? yes : no;
+}
 
 template <int sf, int cond>
-SEM csel(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = choose<cond>(cpu, rn.get(), rm.get()); }
+SEM csel(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = choose<cond>(cpu, rn.get(), rm.get());
+}
 template <int sf, int cond>
-SEM csinc(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = choose<cond>(cpu, rn.get(), rm.get() + 1); }
+SEM csinc(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = choose<cond>(cpu, rn.get(), rm.get() + 1);
+}
 template <int sf, int cond>
-SEM csinv(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = choose<cond>(cpu, rn.get(), ~rm.get()); }
+SEM csinv(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = choose<cond>(cpu, rn.get(), ~rm.get());
+}
 template <int sf, int cond>
-SEM csneg(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) { rd = choose<cond>(cpu, rn.get(), -rm.get()); }
+SEM csneg(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
+  rd = choose<cond>(cpu, rn.get(), -rm.get());
+}
 
-FERRY_INLINE void set_nzcv_bytes(Cpu& cpu, u64 bytes) { *reinterpret_cast<SlotType<u32>*>(&cpu.n) = static_cast<u32>(bytes); }
+FERRY_INLINE void set_nzcv_bytes(Cpu& cpu, u64 bytes) {
+  *reinterpret_cast<SlotType<u32>*>(&cpu.n) = static_cast<u32>(bytes);
+}
 
 template <int cond, int flags, class W>
 FERRY_INLINE void compare_if(Cpu& cpu, W a, W b, UImm otherwise) {
   if constexpr (flags) {
-    if (condition_holds<cond>(cpu)) subtract_setting<1>(cpu, a, b);
-    else set_nzcv_bytes(cpu, otherwise);
+    if (condition_holds<cond>(cpu))
+      subtract_setting<1>(cpu, a, b);
+    else
+      set_nzcv_bytes(cpu, otherwise);
   }
 }
 template <int cond, int flags, class W>
 FERRY_INLINE void compare_negative_if(Cpu& cpu, W a, W b, UImm otherwise) {
   if constexpr (flags) {
-    if (condition_holds<cond>(cpu)) add_setting<1>(cpu, a, b);
-    else set_nzcv_bytes(cpu, otherwise);
+    if (condition_holds<cond>(cpu))
+      add_setting<1>(cpu, a, b);
+    else
+      set_nzcv_bytes(cpu, otherwise);
   }
 }
 
 template <int sf, int cond, int flags>
-SEM ccmp_reg(Cpu& cpu, Src<sf> rn, Src<sf> rm, UImm nzcv) { compare_if<cond, flags>(cpu, rn.get(), rm.get(), nzcv); }
+SEM ccmp_reg(Cpu& cpu, Src<sf> rn, Src<sf> rm, UImm nzcv) {
+  compare_if<cond, flags>(cpu, rn.get(), rm.get(), nzcv);
+}
 template <int sf, int cond, int flags>
 SEM ccmp_imm(Cpu& cpu, Src<sf> rn, UImm imm, UImm nzcv) {
   compare_if<cond, flags>(cpu, rn.get(), static_cast<UnsignedOf<sf>>(imm), nzcv);
 }
 template <int sf, int cond, int flags>
-SEM ccmn_reg(Cpu& cpu, Src<sf> rn, Src<sf> rm, UImm nzcv) { compare_negative_if<cond, flags>(cpu, rn.get(), rm.get(), nzcv); }
+SEM ccmn_reg(Cpu& cpu, Src<sf> rn, Src<sf> rm, UImm nzcv) {
+  compare_negative_if<cond, flags>(cpu, rn.get(), rm.get(), nzcv);
+}
 template <int sf, int cond, int flags>
 SEM ccmn_imm(Cpu& cpu, Src<sf> rn, UImm imm, UImm nzcv) {
   compare_negative_if<cond, flags>(cpu, rn.get(), static_cast<UnsignedOf<sf>>(imm), nzcv);

@@ -37,35 +37,55 @@ using Memory = typename MemoryType<size>::Unsigned;
 template <int size, int w>
 FERRY_INLINE u64 load_signed(u64 address) {
   auto value = static_cast<typename MemoryType<size>::Signed>(load<Memory<size>>(address));
-  if constexpr (w) return static_cast<u32>(i32{value});
-  else return static_cast<u64>(i64{value});
+  if constexpr (w)
+    return static_cast<u32>(i32{value});
+  else
+    return static_cast<u64>(i64{value});
 }
 
 // ---- Immediate offsets.
 
 template <int size>
-SEM str_imm(Cpu&, Src<1> rt, Src<1> rn, UImm offset) { store(rn + offset, static_cast<Memory<size>>(rt)); }
+SEM str_imm(Cpu&, Src<1> rt, Src<1> rn, UImm offset) {
+  store(rn + offset, static_cast<Memory<size>>(rt));
+}
 template <int size>
-SEM ldr_imm(Cpu&, Dst<1> rt, Src<1> rn, UImm offset) { rt = load<Memory<size>>(rn + offset); }
+SEM ldr_imm(Cpu&, Dst<1> rt, Src<1> rn, UImm offset) {
+  rt = load<Memory<size>>(rn + offset);
+}
 template <int size, int w>
   requires(size < 2 || w == 0)
-SEM ldrs_imm(Cpu&, Dst<1> rt, Src<1> rn, UImm offset) { rt = load_signed<size, w>(rn + offset); }
+SEM ldrs_imm(Cpu&, Dst<1> rt, Src<1> rn, UImm offset) {
+  rt = load_signed<size, w>(rn + offset);
+}
 
 template <int size>
-SEM stur(Cpu&, Src<1> rt, Src<1> rn, SImm offset) { store(rn + offset, static_cast<Memory<size>>(rt)); }
+SEM stur(Cpu&, Src<1> rt, Src<1> rn, SImm offset) {
+  store(rn + offset, static_cast<Memory<size>>(rt));
+}
 template <int size>
-SEM ldur(Cpu&, Dst<1> rt, Src<1> rn, SImm offset) { rt = load<Memory<size>>(rn + offset); }
+SEM ldur(Cpu&, Dst<1> rt, Src<1> rn, SImm offset) {
+  rt = load<Memory<size>>(rn + offset);
+}
 template <int size, int w>
   requires(size < 2 || w == 0)
-SEM ldurs(Cpu&, Dst<1> rt, Src<1> rn, SImm offset) { rt = load_signed<size, w>(rn + offset); }
+SEM ldurs(Cpu&, Dst<1> rt, Src<1> rn, SImm offset) {
+  rt = load_signed<size, w>(rn + offset);
+}
 
 template <int size>
-SEM sttr(Cpu& cpu, Src<1> rt, Src<1> rn, SImm offset) { stur<size>(cpu, rt, rn, offset); }
+SEM sttr(Cpu& cpu, Src<1> rt, Src<1> rn, SImm offset) {
+  stur<size>(cpu, rt, rn, offset);
+}
 template <int size>
-SEM ldtr(Cpu& cpu, Dst<1> rt, Src<1> rn, SImm offset) { ldur<size>(cpu, rt, rn, offset); }
+SEM ldtr(Cpu& cpu, Dst<1> rt, Src<1> rn, SImm offset) {
+  ldur<size>(cpu, rt, rn, offset);
+}
 template <int size, int w>
   requires(size < 2 || w == 0)
-SEM ldtrs(Cpu& cpu, Dst<1> rt, Src<1> rn, SImm offset) { ldurs<size, w>(cpu, rt, rn, offset); }
+SEM ldtrs(Cpu& cpu, Dst<1> rt, Src<1> rn, SImm offset) {
+  ldurs<size, w>(cpu, rt, rn, offset);
+}
 
 template <int size>
 SEM str_post(Cpu&, Src<1> rt, SrcDst<1> rn, SImm offset) {
@@ -116,19 +136,29 @@ FERRY_INLINE u64 indexed(u64 base, u64 index) {
 }
 
 template <int size, int s, int x, int scaled>
-SEM str_reg(Cpu&, Src<1> rt, Src<1> rn, Src<1> rm) { store(indexed<size, s, x, scaled>(rn, rm), static_cast<Memory<size>>(rt)); }
+SEM str_reg(Cpu&, Src<1> rt, Src<1> rn, Src<1> rm) {
+  store(indexed<size, s, x, scaled>(rn, rm), static_cast<Memory<size>>(rt));
+}
 template <int size, int s, int x, int scaled>
-SEM ldr_reg(Cpu&, Dst<1> rt, Src<1> rn, Src<1> rm) { rt = load<Memory<size>>(indexed<size, s, x, scaled>(rn, rm)); }
+SEM ldr_reg(Cpu&, Dst<1> rt, Src<1> rn, Src<1> rm) {
+  rt = load<Memory<size>>(indexed<size, s, x, scaled>(rn, rm));
+}
 template <int size, int w, int s, int x, int scaled>
   requires(size < 2 || w == 0)
-SEM ldrs_reg(Cpu&, Dst<1> rt, Src<1> rn, Src<1> rm) { rt = load_signed<size, w>(indexed<size, s, x, scaled>(rn, rm)); }
+SEM ldrs_reg(Cpu&, Dst<1> rt, Src<1> rn, Src<1> rm) {
+  rt = load_signed<size, w>(indexed<size, s, x, scaled>(rn, rm));
+}
 
 // ---- Literals and prefetches (hints, which never fault).
 
 template <int x>
-SEM ldr_lit(Cpu&, Dst<1> rt, Imm64 address) { rt = load<Memory<2 + x>>(address); }
+SEM ldr_lit(Cpu&, Dst<1> rt, Imm64 address) {
+  rt = load<Memory<2 + x>>(address);
+}
 template <int...>
-SEM ldrsw_lit(Cpu&, Dst<1> rt, Imm64 address) { rt = load_signed<2, 0>(address); }
+SEM ldrsw_lit(Cpu&, Dst<1> rt, Imm64 address) {
+  rt = load_signed<2, 0>(address);
+}
 template <int...>
 SEM prfm_imm(Cpu&) {}
 template <int...>
@@ -160,9 +190,13 @@ FERRY_INLINE Pair load_pair_signed(u64 address) {
 }
 
 template <int x>
-SEM stp(Cpu&, Src<1> rt, Src<1> rt2, Src<1> rn, SImm offset) { store_pair<x>(rn + offset, rt, rt2); }
+SEM stp(Cpu&, Src<1> rt, Src<1> rt2, Src<1> rn, SImm offset) {
+  store_pair<x>(rn + offset, rt, rt2);
+}
 template <int x>
-SEM stnp(Cpu& cpu, Src<1> rt, Src<1> rt2, Src<1> rn, SImm offset) { stp<x>(cpu, rt, rt2, rn, offset); }
+SEM stnp(Cpu& cpu, Src<1> rt, Src<1> rt2, Src<1> rn, SImm offset) {
+  stp<x>(cpu, rt, rt2, rn, offset);
+}
 template <int x>
 SEM stp_post(Cpu&, Src<1> rt, Src<1> rt2, SrcDst<1> rn, SImm offset) {
   u64 address = rn;
@@ -182,7 +216,9 @@ SEM ldp(Cpu&, Dst<1> rt, Dst<1> rt2, Src<1> rn, SImm offset) {
   rt = pair.first;
 }
 template <int x>
-SEM ldnp(Cpu& cpu, Dst<1> rt, Dst<1> rt2, Src<1> rn, SImm offset) { ldp<x>(cpu, rt, rt2, rn, offset); }
+SEM ldnp(Cpu& cpu, Dst<1> rt, Dst<1> rt2, Src<1> rn, SImm offset) {
+  ldp<x>(cpu, rt, rt2, rn, offset);
+}
 template <int x>
 SEM ldp_post(Cpu&, Dst<1> rt, Dst<1> rt2, SrcDst<1> rn, SImm offset) {
   u64 address = rn;
@@ -234,9 +270,13 @@ SEM ldar(Cpu& cpu, Dst<1> rt, Src<1> rn) {
   rt = __atomic_load_n(at<Memory<size>>(aligned<Memory<size>>(cpu, rn)), __ATOMIC_SEQ_CST);
 }
 template <int size>
-SEM stllr(Cpu& cpu, Src<1> rt, Src<1> rn) { stlr<size>(cpu, rt, rn); }
+SEM stllr(Cpu& cpu, Src<1> rt, Src<1> rn) {
+  stlr<size>(cpu, rt, rn);
+}
 template <int size>
-SEM ldlar(Cpu& cpu, Dst<1> rt, Src<1> rn) { ldar<size>(cpu, rt, rn); }
+SEM ldlar(Cpu& cpu, Dst<1> rt, Src<1> rn) {
+  ldar<size>(cpu, rt, rn);
+}
 template <int size>
 SEM ldapr(Cpu& cpu, Dst<1> rt, Src<1> rn) {
   rt = __atomic_load_n(at<Memory<size>>(aligned<Memory<size>>(cpu, rn)), __ATOMIC_ACQUIRE);
@@ -261,19 +301,28 @@ FERRY_INLINE void store_exclusive(Cpu& cpu, Dst<1> rs, Src<1> rt, u64 unchecked_
   auto expected = static_cast<Memory<size>>(cpu.exclusive_value[0]);
   bool failed = true;
   if (cpu.exclusive_address == address && cpu.exclusive_size == 1 << size)
-    failed = !__atomic_compare_exchange_n(at<Memory<size>>(address), &expected, static_cast<Memory<size>>(rt), false, order, __ATOMIC_RELAXED);
+    failed = !__atomic_compare_exchange_n(at<Memory<size>>(address), &expected, static_cast<Memory<size>>(rt), false,
+                                          order, __ATOMIC_RELAXED);
   cpu.exclusive_address = ~u64{0};
   rs = failed;
 }
 
 template <int size>
-SEM ldxr(Cpu& cpu, Dst<1> rt, Src<1> rn) { load_exclusive<__ATOMIC_RELAXED, size>(cpu, rt, rn); }
+SEM ldxr(Cpu& cpu, Dst<1> rt, Src<1> rn) {
+  load_exclusive<__ATOMIC_RELAXED, size>(cpu, rt, rn);
+}
 template <int size>
-SEM ldaxr(Cpu& cpu, Dst<1> rt, Src<1> rn) { load_exclusive<__ATOMIC_SEQ_CST, size>(cpu, rt, rn); }
+SEM ldaxr(Cpu& cpu, Dst<1> rt, Src<1> rn) {
+  load_exclusive<__ATOMIC_SEQ_CST, size>(cpu, rt, rn);
+}
 template <int size>
-SEM stxr(Cpu& cpu, Dst<1> rs, Src<1> rt, Src<1> rn) { store_exclusive<__ATOMIC_RELAXED, size>(cpu, rs, rt, rn); }
+SEM stxr(Cpu& cpu, Dst<1> rs, Src<1> rt, Src<1> rn) {
+  store_exclusive<__ATOMIC_RELAXED, size>(cpu, rs, rt, rn);
+}
 template <int size>
-SEM stlxr(Cpu& cpu, Dst<1> rs, Src<1> rt, Src<1> rn) { store_exclusive<__ATOMIC_RELEASE, size>(cpu, rs, rt, rn); }
+SEM stlxr(Cpu& cpu, Dst<1> rs, Src<1> rt, Src<1> rn) {
+  store_exclusive<__ATOMIC_RELEASE, size>(cpu, rs, rt, rn);
+}
 
 // Two W registers are one doubleword, of which rt is the low half; two X registers are sixteen bytes.
 template <int acquire, int x>
@@ -315,25 +364,34 @@ FERRY_INLINE void store_exclusive_pair(Cpu& cpu, Dst<1> rs, u64 first, u64 secon
 }
 
 template <int x>
-SEM ldxp(Cpu& cpu, Dst<1> rt, Dst<1> rt2, Src<1> rn) { load_exclusive_pair<0, x>(cpu, rt, rt2, rn); }
+SEM ldxp(Cpu& cpu, Dst<1> rt, Dst<1> rt2, Src<1> rn) {
+  load_exclusive_pair<0, x>(cpu, rt, rt2, rn);
+}
 template <int x>
-SEM ldaxp(Cpu& cpu, Dst<1> rt, Dst<1> rt2, Src<1> rn) { load_exclusive_pair<1, x>(cpu, rt, rt2, rn); }
+SEM ldaxp(Cpu& cpu, Dst<1> rt, Dst<1> rt2, Src<1> rn) {
+  load_exclusive_pair<1, x>(cpu, rt, rt2, rn);
+}
 template <int x>
-SEM stxp(Cpu& cpu, Dst<1> rs, Src<1> rt, Src<1> rt2, Src<1> rn) { store_exclusive_pair<0, x>(cpu, rs, rt, rt2, rn); }
+SEM stxp(Cpu& cpu, Dst<1> rs, Src<1> rt, Src<1> rt2, Src<1> rn) {
+  store_exclusive_pair<0, x>(cpu, rs, rt, rt2, rn);
+}
 template <int x>
-SEM stlxp(Cpu& cpu, Dst<1> rs, Src<1> rt, Src<1> rt2, Src<1> rn) { store_exclusive_pair<1, x>(cpu, rs, rt, rt2, rn); }
+SEM stlxp(Cpu& cpu, Dst<1> rs, Src<1> rt, Src<1> rt2, Src<1> rn) {
+  store_exclusive_pair<1, x>(cpu, rs, rt, rt2, rn);
+}
 
 // ---- LSE atomics.
 
 template <int acquire, int release>
-inline constexpr int order_of = acquire ? (release ? __ATOMIC_SEQ_CST : __ATOMIC_ACQUIRE) : (release ? __ATOMIC_RELEASE : __ATOMIC_RELAXED);
+inline constexpr int order_of =
+    acquire ? (release ? __ATOMIC_SEQ_CST : __ATOMIC_ACQUIRE) : (release ? __ATOMIC_RELEASE : __ATOMIC_RELAXED);
 
 template <int size, int acquire, int release>
 SEM cas(Cpu& cpu, Src<1> rs, Dst<1> old, Src<1> rt, Src<1> rn) {
   u64 address = aligned<Memory<size>>(cpu, rn);
   auto expected = static_cast<Memory<size>>(rs);
-  __atomic_compare_exchange_n(at<Memory<size>>(address), &expected, static_cast<Memory<size>>(rt), false, order_of<acquire, release>,
-                              acquire ? __ATOMIC_ACQUIRE : __ATOMIC_RELAXED);
+  __atomic_compare_exchange_n(at<Memory<size>>(address), &expected, static_cast<Memory<size>>(rt), false,
+                              order_of<acquire, release>, acquire ? __ATOMIC_ACQUIRE : __ATOMIC_RELAXED);
   old = expected;
 }
 
@@ -346,8 +404,8 @@ SEM casp(Cpu& cpu, SrcDst<1> rs, Src<1> rs2, Dst<1> old2, Src<1> rt, Src<1> rt2,
     old2 = static_cast<u64>(old >> 64);
   } else {
     u64 expected = static_cast<u32>(rs) | rs2 << 32;
-    __atomic_compare_exchange_n(at<u64>(address), &expected, static_cast<u32>(rt) | rt2 << 32, false, order_of<acquire, release>,
-                                acquire ? __ATOMIC_ACQUIRE : __ATOMIC_RELAXED);
+    __atomic_compare_exchange_n(at<u64>(address), &expected, static_cast<u32>(rt) | rt2 << 32, false,
+                                order_of<acquire, release>, acquire ? __ATOMIC_ACQUIRE : __ATOMIC_RELAXED);
     rs = static_cast<u32>(expected);
     old2 = expected >> 32;
   }
@@ -355,23 +413,28 @@ SEM casp(Cpu& cpu, SrcDst<1> rs, Src<1> rs2, Dst<1> old2, Src<1> rt, Src<1> rt2,
 
 template <int size, int acquire, int release>
 SEM ldadd(Cpu& cpu, Src<1> rs, Dst<1> rt, Src<1> rn) {
-  rt = __atomic_fetch_add(at<Memory<size>>(aligned<Memory<size>>(cpu, rn)), static_cast<Memory<size>>(rs), order_of<acquire, release>);
+  rt = __atomic_fetch_add(at<Memory<size>>(aligned<Memory<size>>(cpu, rn)), static_cast<Memory<size>>(rs),
+                          order_of<acquire, release>);
 }
 template <int size, int acquire, int release>
 SEM ldclr(Cpu& cpu, Src<1> rs, Dst<1> rt, Src<1> rn) {
-  rt = __atomic_fetch_and(at<Memory<size>>(aligned<Memory<size>>(cpu, rn)), static_cast<Memory<size>>(~rs), order_of<acquire, release>);
+  rt = __atomic_fetch_and(at<Memory<size>>(aligned<Memory<size>>(cpu, rn)), static_cast<Memory<size>>(~rs),
+                          order_of<acquire, release>);
 }
 template <int size, int acquire, int release>
 SEM ldeor(Cpu& cpu, Src<1> rs, Dst<1> rt, Src<1> rn) {
-  rt = __atomic_fetch_xor(at<Memory<size>>(aligned<Memory<size>>(cpu, rn)), static_cast<Memory<size>>(rs), order_of<acquire, release>);
+  rt = __atomic_fetch_xor(at<Memory<size>>(aligned<Memory<size>>(cpu, rn)), static_cast<Memory<size>>(rs),
+                          order_of<acquire, release>);
 }
 template <int size, int acquire, int release>
 SEM ldset(Cpu& cpu, Src<1> rs, Dst<1> rt, Src<1> rn) {
-  rt = __atomic_fetch_or(at<Memory<size>>(aligned<Memory<size>>(cpu, rn)), static_cast<Memory<size>>(rs), order_of<acquire, release>);
+  rt = __atomic_fetch_or(at<Memory<size>>(aligned<Memory<size>>(cpu, rn)), static_cast<Memory<size>>(rs),
+                         order_of<acquire, release>);
 }
 template <int size, int acquire, int release>
 SEM swp(Cpu& cpu, Src<1> rs, Dst<1> rt, Src<1> rn) {
-  rt = __atomic_exchange_n(at<Memory<size>>(aligned<Memory<size>>(cpu, rn)), static_cast<Memory<size>>(rs), order_of<acquire, release>);
+  rt = __atomic_exchange_n(at<Memory<size>>(aligned<Memory<size>>(cpu, rn)), static_cast<Memory<size>>(rs),
+                           order_of<acquire, release>);
 }
 
 template <int size>
@@ -379,19 +442,23 @@ using SignedMemory [[gnu::may_alias]] = typename MemoryType<size>::Signed;
 
 template <int size, int acquire, int release>
 SEM ldsmax(Cpu& cpu, Src<1> rs, Dst<1> rt, Src<1> rn) {
-  rt = static_cast<Memory<size>>(__atomic_fetch_max(at<SignedMemory<size>>(aligned<Memory<size>>(cpu, rn)), static_cast<SignedMemory<size>>(rs), order_of<acquire, release>));
+  rt = static_cast<Memory<size>>(__atomic_fetch_max(at<SignedMemory<size>>(aligned<Memory<size>>(cpu, rn)),
+                                                    static_cast<SignedMemory<size>>(rs), order_of<acquire, release>));
 }
 template <int size, int acquire, int release>
 SEM ldsmin(Cpu& cpu, Src<1> rs, Dst<1> rt, Src<1> rn) {
-  rt = static_cast<Memory<size>>(__atomic_fetch_min(at<SignedMemory<size>>(aligned<Memory<size>>(cpu, rn)), static_cast<SignedMemory<size>>(rs), order_of<acquire, release>));
+  rt = static_cast<Memory<size>>(__atomic_fetch_min(at<SignedMemory<size>>(aligned<Memory<size>>(cpu, rn)),
+                                                    static_cast<SignedMemory<size>>(rs), order_of<acquire, release>));
 }
 template <int size, int acquire, int release>
 SEM ldumax(Cpu& cpu, Src<1> rs, Dst<1> rt, Src<1> rn) {
-  rt = __atomic_fetch_max(at<Memory<size>>(aligned<Memory<size>>(cpu, rn)), static_cast<Memory<size>>(rs), order_of<acquire, release>);
+  rt = __atomic_fetch_max(at<Memory<size>>(aligned<Memory<size>>(cpu, rn)), static_cast<Memory<size>>(rs),
+                          order_of<acquire, release>);
 }
 template <int size, int acquire, int release>
 SEM ldumin(Cpu& cpu, Src<1> rs, Dst<1> rt, Src<1> rn) {
-  rt = __atomic_fetch_min(at<Memory<size>>(aligned<Memory<size>>(cpu, rn)), static_cast<Memory<size>>(rs), order_of<acquire, release>);
+  rt = __atomic_fetch_min(at<Memory<size>>(aligned<Memory<size>>(cpu, rn)), static_cast<Memory<size>>(rs),
+                          order_of<acquire, release>);
 }
 
 #include "translator/aarch64/semantics/section.h"

@@ -3,14 +3,16 @@
 // Include it inside namespace ferry::aarch64, after the section's semantic functions.
 
 // For each row, the instance of its semantic function that a variant selects; nullptr for an unallocated combination.
-#define A64(name, ...)                                                        \
-  struct Instance_##name {                                                    \
-    static constexpr RowId row = RowId::name;                                 \
-    template <int... arguments>                                               \
-    static consteval auto function() {                                        \
-      if constexpr (requires { &name<arguments...>; }) return &name<arguments...>; \
-      else return nullptr;                                                    \
-    }                                                                         \
+#define A64(name, ...)                                 \
+  struct Instance_##name {                             \
+    static constexpr RowId row = RowId::name;          \
+    template <int... arguments>                        \
+    static consteval auto function() {                 \
+      if constexpr (requires { &name<arguments...>; }) \
+        return &name<arguments...>;                    \
+      else                                             \
+        return nullptr;                                \
+    }                                                  \
   };
 #include FERRY_SECTION
 #undef A64
@@ -18,13 +20,16 @@
 template <class Instance, u32 variant, int... n>
 consteval auto select_function(semantic::Ints<n...>) {
   constexpr const Row& row = rows[static_cast<int>(Instance::row)];
-  if constexpr (row.variant_allowed(variant)) return Instance::template function<row.argument(variant, n)...>();
-  else return nullptr;
+  if constexpr (row.variant_allowed(variant))
+    return Instance::template function<row.argument(variant, n)...>();
+  else
+    return nullptr;
 }
 
 template <class Instance, u32 variant>
 consteval auto selected_function() {
-  return select_function<Instance, variant>(semantic::IntsBelow<rows[static_cast<int>(Instance::row)].argument_count()>{});
+  return select_function<Instance, variant>(
+      semantic::IntsBelow<rows[static_cast<int>(Instance::row)].argument_count()>{});
 }
 
 template <class F>
@@ -39,7 +44,8 @@ struct StencilEntry {
   u64 id = 0;
 #if defined(FERRY_STENCIL)
   semantic::StencilCode code = nullptr;  // null: there is no such stencil
-  u64 form = 0;  // bits 7:0: 0, or 1 + the operand taken from `last`; bits 15:8: 0, or 1 + the operand that becomes `last`
+  u64 form =
+      0;  // bits 7:0: 0, or 1 + the operand taken from `last`; bits 15:8: 0, or 1 + the operand that becomes `last`
 #else
   semantic::ReferenceFunction code = nullptr;
 #endif
@@ -65,8 +71,10 @@ template <class Instance, int n>
 consteval StencilEntry nth_entry() {
   constexpr u32 variant = n / forms_per_stencil;
   if constexpr (is_allocated<decltype(selected_function<Instance, variant>())>)
-    return form_entry<selected_function<Instance, variant>(), n % forms_per_stencil>(static_cast<u64>(first_stencil(Instance::row)) + variant);
-  else return {};
+    return form_entry<selected_function<Instance, variant>(), n % forms_per_stencil>(
+        static_cast<u64>(first_stencil(Instance::row)) + variant);
+  else
+    return {};
 }
 #else
 inline constexpr int forms_per_stencil = 1;
@@ -74,8 +82,10 @@ inline constexpr int forms_per_stencil = 1;
 template <class Instance, int variant>
 consteval StencilEntry nth_entry() {
   if constexpr (is_allocated<decltype(selected_function<Instance, variant>())>)
-    return {static_cast<u64>(first_stencil(Instance::row)) + variant, &semantic::Reading<selected_function<Instance, variant>()>::reference};
-  else return {};
+    return {static_cast<u64>(first_stencil(Instance::row)) + variant,
+            &semantic::Reading<selected_function<Instance, variant>()>::reference};
+  else
+    return {};
 }
 #endif
 
@@ -84,9 +94,10 @@ consteval StencilEntries<sizeof...(n)> stencil_entries(semantic::Ints<n...>) {
   return {{nth_entry<Instance, n>()...}};
 }
 
-#define A64(name, ...)                                                                             \
-  [[gnu::section("ferry_stencils"), gnu::used]] static constexpr auto entries_##name = stencil_entries<Instance_##name>( \
-      semantic::IntsBelow<forms_per_stencil * rows[static_cast<int>(RowId::name)].variant_count()>{});
+#define A64(name, ...)                                                                 \
+  [[gnu::section("ferry_stencils"), gnu::used]] static constexpr auto entries_##name = \
+      stencil_entries<Instance_##name>(                                                \
+          semantic::IntsBelow<forms_per_stencil * rows[static_cast<int>(RowId::name)].variant_count()>{});
 #include FERRY_SECTION
 #undef A64
 
@@ -100,15 +111,18 @@ consteval StencilEntry nth_pair_entry(int pair) {
   if constexpr (is_allocated<decltype(selected_function<Instance, variant>())>)
     return form_entry<&semantic::Pair<selected_function<Instance, variant>(), &b_cond<cond>>::both, form>(
         static_cast<u64>(pair_stencil(pair, variant, cond)));
-  else return {};
+  else
+    return {};
 }
 template <class Instance, int... n>
 consteval StencilEntries<sizeof...(n)> pair_entries(int pair, semantic::Ints<n...>) {
   return {{nth_pair_entry<Instance, n>(pair)...}};
 }
-#define FERRY_PAIR(name)                                                                                      \
-  [[gnu::section("ferry_stencils"), gnu::used]] static constexpr auto pair_entries_##name = pair_entries<Instance_##name>( \
-      pair_of(RowId::name), semantic::IntsBelow<forms_per_stencil * 8 * rows[static_cast<int>(RowId::name)].variant_count()>{});
+#define FERRY_PAIR(name)                                                                    \
+  [[gnu::section("ferry_stencils"), gnu::used]] static constexpr auto pair_entries_##name = \
+      pair_entries<Instance_##name>(                                                        \
+          pair_of(RowId::name),                                                             \
+          semantic::IntsBelow<forms_per_stencil * 8 * rows[static_cast<int>(RowId::name)].variant_count()>{});
 #if defined(FERRY_SECTION_HAS_PAIRS)
 #include "translator/aarch64/fused_pairs.def"
 #endif
@@ -132,7 +146,8 @@ consteval semantic::Control control_of_row() {
     return semantic::Reading<selected_function<Instance, variant>()>::control;
   else if constexpr (variant + 1 < static_cast<u32>(rows[static_cast<int>(Instance::row)].variant_count()))
     return control_of_row<Instance, variant + 1>();
-  else return semantic::Control::next;
+  else
+    return semantic::Control::next;
 }
 
 template <class Instance, int... variants>
@@ -148,11 +163,14 @@ semantic::ReferenceFunction reference_of(u32 variant, semantic::Ints<variants...
 // The reference of one variant of a row of this section; nullptr when unallocated or when the row is of another section.
 semantic::ReferenceFunction FERRY_CONCATENATE(reference_, FERRY_SECTION_NAME)(RowId row, [[maybe_unused]] u32 variant) {
   switch (row) {
-#define A64(name, ...) \
-  case RowId::name: return reference_of<Instance_##name>(variant, semantic::IntsBelow<rows[static_cast<int>(RowId::name)].variant_count()>{});
+#define A64(name, ...)                            \
+  case RowId::name:                               \
+    return reference_of<Instance_##name>(variant, \
+                                         semantic::IntsBelow<rows[static_cast<int>(RowId::name)].variant_count()>{});
 #include FERRY_SECTION
 #undef A64
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 

@@ -14,14 +14,29 @@ template <int cond>
 FERRY_INLINE bool condition_holds(const Cpu& cpu) {
   bool result;
   switch (cond >> 1) {
-    case 0: result = cpu.z; break;
-    case 1: result = cpu.c; break;
-    case 2: result = cpu.n; break;
-    case 3: result = cpu.v; break;
-    case 4: result = cpu.c && !cpu.z; break;
-    case 5: result = cpu.n == cpu.v; break;
-    case 6: result = cpu.n == cpu.v && !cpu.z; break;
-    default: return true;
+    case 0:
+      result = cpu.z;
+      break;
+    case 1:
+      result = cpu.c;
+      break;
+    case 2:
+      result = cpu.n;
+      break;
+    case 3:
+      result = cpu.v;
+      break;
+    case 4:
+      result = cpu.c && !cpu.z;
+      break;
+    case 5:
+      result = cpu.n == cpu.v;
+      break;
+    case 6:
+      result = cpu.n == cpu.v && !cpu.z;
+      break;
+    default:
+      return true;
   }
   return (cond & 1) ? !result : result;
 }
@@ -34,6 +49,9 @@ FERRY_INLINE void set_nz(Cpu& cpu, W result) {
 
 // Here and not in branch.cpp, because fused pairs end in it.
 template <int cond>
-SEM_AS(Branch) b_cond(Cpu& cpu, Target) { return {condition_holds<cond>(cpu)}; }
+SEM_AS(Branch)
+b_cond(Cpu& cpu, Target) {
+  return {condition_holds<cond>(cpu)};
+}
 
 }  // namespace ferry::aarch64

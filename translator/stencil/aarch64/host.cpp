@@ -72,18 +72,19 @@ ferry_leave:
 extern "C" const char ferry_leave[];
 
 // Called by a thunk, with the Cpu in x20 as in every stencil. The call took the link register: ferry_leave's address is in the frame.
-#define FERRY_STUB(name, why)                                                                                              \
-  extern "C" [[gnu::naked, gnu::used]] void name##_code() {                                                                \
-    asm(".globl " #name ", " #name "_end\n.hidden " #name ", " #name "_end\n" #name ":\n\t"                               \
-        "str x30, [x20, %[operand]]\n\t"                                                                                  \
-        "mov w9, %[reason_value]\n\t"                                                                                     \
-        "str x9, [x20, %[reason]]\n\t"                                                                                    \
-        "ldr x30, [sp, #168]\n\t"                                                                                         \
-        "ret\n" #name "_end:"                                                                                              \
-        :                                                                                                                  \
-        : [operand] "i"(offsetof(Cpu, exit_operand)), [reason] "i"(offsetof(Cpu, exit_reason)),                            \
-          [reason_value] "i"(static_cast<int>(ferry::translator::ExitReason::why)));                                       \
-  }                                                                                                                        \
+#define FERRY_STUB(name, why)                                                                   \
+  extern "C" [[gnu::naked, gnu::used]] void name##_code() {                                     \
+    asm(".globl " #name ", " #name "_end\n.hidden " #name ", " #name "_end\n" #name             \
+        ":\n\t"                                                                                 \
+        "str x30, [x20, %[operand]]\n\t"                                                        \
+        "mov w9, %[reason_value]\n\t"                                                           \
+        "str x9, [x20, %[reason]]\n\t"                                                          \
+        "ldr x30, [sp, #168]\n\t"                                                               \
+        "ret\n" #name "_end:"                                                                   \
+        :                                                                                       \
+        : [operand] "i"(offsetof(Cpu, exit_operand)), [reason] "i"(offsetof(Cpu, exit_reason)), \
+          [reason_value] "i"(static_cast<int>(ferry::translator::ExitReason::why)));            \
+  }                                                                                             \
   extern "C" const char name[], name##_end[];
 FERRY_STUB(ferry_stub_link, link)
 FERRY_STUB(ferry_stub_poll, poll)
@@ -107,7 +108,9 @@ void lo12(u8* write, u64 value, int scale) {
 
 constexpr u32 nop = 0xd503201f;
 
-void movw(u8* write, u64 value, int group) { edit(write, 0xffffu << 5, static_cast<u32>(value >> (16 * group) & 0xffff) << 5); }
+void movw(u8* write, u64 value, int group) {
+  edit(write, 0xffffu << 5, static_cast<u32>(value >> (16 * group) & 0xffff) << 5);
+}
 
 u32 branch_word(u64 from, u64 to) {
   i64 distance = static_cast<i64>(to - from);
@@ -119,24 +122,48 @@ u32 branch_word(u64 from, u64 to) {
 void patch_hole(Patch patch, u8* write, u64 run, u64 value) {
   switch (patch) {
     // Operands are offsets into Cpu; the low twelve bits of a constant's address are scaled the same way.
-    case Patch::lo12_add: lo12(write, value & 0xfff, 0); return;
-    case Patch::lo12_8: lo12(write, value & 0xfff, 0); return;
-    case Patch::lo12_16: lo12(write, value & 0xfff, 1); return;
-    case Patch::lo12_32: lo12(write, value & 0xfff, 2); return;
-    case Patch::lo12_64: lo12(write, value & 0xfff, 3); return;
-    case Patch::lo12_128: lo12(write, value & 0xfff, 4); return;
-    case Patch::movw_g0: movw(write, value, 0); return;
-    case Patch::movw_g1: movw(write, value, 1); return;
-    case Patch::movw_g2: movw(write, value, 2); return;
-    case Patch::movw_g3: movw(write, value, 3); return;
-    case Patch::jump_26: edit(write, 0x03ffffff, branch_word(run, value) & 0x03ffffff); return;
+    case Patch::lo12_add:
+      lo12(write, value & 0xfff, 0);
+      return;
+    case Patch::lo12_8:
+      lo12(write, value & 0xfff, 0);
+      return;
+    case Patch::lo12_16:
+      lo12(write, value & 0xfff, 1);
+      return;
+    case Patch::lo12_32:
+      lo12(write, value & 0xfff, 2);
+      return;
+    case Patch::lo12_64:
+      lo12(write, value & 0xfff, 3);
+      return;
+    case Patch::lo12_128:
+      lo12(write, value & 0xfff, 4);
+      return;
+    case Patch::movw_g0:
+      movw(write, value, 0);
+      return;
+    case Patch::movw_g1:
+      movw(write, value, 1);
+      return;
+    case Patch::movw_g2:
+      movw(write, value, 2);
+      return;
+    case Patch::movw_g3:
+      movw(write, value, 3);
+      return;
+    case Patch::jump_26:
+      edit(write, 0x03ffffff, branch_word(run, value) & 0x03ffffff);
+      return;
     case Patch::adr_page: {
       i64 pages = static_cast<i64>(value >> 12) - static_cast<i64>(run >> 12);
       check(pages >= -(1 << 20) && pages < 1 << 20);
-      edit(write, 3u << 29 | 0x7ffffu << 5, (static_cast<u32>(pages) & 3) << 29 | (static_cast<u32>(pages >> 2) & 0x7ffff) << 5);
+      edit(write, 3u << 29 | 0x7ffffu << 5,
+           (static_cast<u32>(pages) & 3) << 29 | (static_cast<u32>(pages >> 2) & 0x7ffff) << 5);
       return;
     }
-    default: check(!"an AArch64 patch");
+    default:
+      check(!"an AArch64 patch");
   }
 }
 
@@ -153,7 +180,8 @@ void repoint_jump(u8* write_site, u64 run_site, u64 target) {
 const u64 thunk_return_offset = 4;
 
 void write_thunk(u8* write, u64 run, u64 stub) {
-  const u32 words[] = {0x94000000 | (branch_word(run, stub) & 0x03ffffff), nop};  // BL; the link register names the thunk
+  const u32 words[] = {0x94000000 | (branch_word(run, stub) & 0x03ffffff),
+                       nop};  // BL; the link register names the thunk
   memcpy(write, words, sizeof words);
 }
 

@@ -50,17 +50,18 @@ ferry_leave:
 extern "C" const char ferry_leave[];
 
 // Called by a thunk, with the Cpu in r12 as in every stencil; its RET goes on at ferry_leave.
-#define FERRY_STUB(name, why)                                                                                   \
-  extern "C" [[gnu::naked, gnu::used]] void name##_code() {                                                     \
-    asm(".globl " #name ", " #name "_end\n.hidden " #name ", " #name "_end\n" #name ":\n\t"                    \
-        "pop %%rax\n\t"                                                                                         \
-        "mov %%rax, %c[operand](%%r12)\n\t"                                                                     \
-        "movq %[reason_value], %c[reason](%%r12)\n\t"                                                           \
-        "ret\n" #name "_end:"                                                                                   \
-        :                                                                                                       \
-        : [operand] "i"(offsetof(Cpu, exit_operand)), [reason] "i"(offsetof(Cpu, exit_reason)),                 \
-          [reason_value] "i"(static_cast<int>(ferry::translator::ExitReason::why)));                            \
-  }                                                                                                             \
+#define FERRY_STUB(name, why)                                                                   \
+  extern "C" [[gnu::naked, gnu::used]] void name##_code() {                                     \
+    asm(".globl " #name ", " #name "_end\n.hidden " #name ", " #name "_end\n" #name             \
+        ":\n\t"                                                                                 \
+        "pop %%rax\n\t"                                                                         \
+        "mov %%rax, %c[operand](%%r12)\n\t"                                                     \
+        "movq %[reason_value], %c[reason](%%r12)\n\t"                                           \
+        "ret\n" #name "_end:"                                                                   \
+        :                                                                                       \
+        : [operand] "i"(offsetof(Cpu, exit_operand)), [reason] "i"(offsetof(Cpu, exit_reason)), \
+          [reason_value] "i"(static_cast<int>(ferry::translator::ExitReason::why)));            \
+  }                                                                                             \
   extern "C" const char name[], name##_end[];
 FERRY_STUB(ferry_stub_link, link)
 FERRY_STUB(ferry_stub_poll, poll)
@@ -70,7 +71,9 @@ namespace ferry::stencil {
 
 namespace {
 template <class T>
-void put(u8* at, T value) { memcpy(at, &value, sizeof value); }
+void put(u8* at, T value) {
+  memcpy(at, &value, sizeof value);
+}
 
 i32 displacement(u64 from, u64 to) {
   i64 distance = static_cast<i64>(to - from);
@@ -81,10 +84,17 @@ i32 displacement(u64 from, u64 to) {
 
 void patch_hole(Patch patch, u8* write, u64 run, u64 value) {
   switch (patch) {
-    case Patch::abs_32: put(write, static_cast<u32>(value)); return;
-    case Patch::abs_64: put(write, value); return;
-    case Patch::pc_32: put(write, displacement(run, value)); return;
-    default: check(!"an x86-64 patch");
+    case Patch::abs_32:
+      put(write, static_cast<u32>(value));
+      return;
+    case Patch::abs_64:
+      put(write, value);
+      return;
+    case Patch::pc_32:
+      put(write, displacement(run, value));
+      return;
+    default:
+      check(!"an x86-64 patch");
   }
 }
 
@@ -129,10 +139,14 @@ void publish(u64, u64) {}  // x86 keeps instruction fetch coherent
 
 bool host_supported(const char*& missing) {
   __builtin_cpu_init();
-  if (!__builtin_cpu_supports("avx2")) missing = "AVX2";
-  else if (!__builtin_cpu_supports("fma")) missing = "FMA";
-  else if (!__builtin_cpu_supports("bmi2")) missing = "BMI2";
-  else return true;
+  if (!__builtin_cpu_supports("avx2"))
+    missing = "AVX2";
+  else if (!__builtin_cpu_supports("fma"))
+    missing = "FMA";
+  else if (!__builtin_cpu_supports("bmi2"))
+    missing = "BMI2";
+  else
+    return true;
   return false;
 }
 
