@@ -3,10 +3,12 @@
 #include "syscalls/memory.h"
 
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 
 #include "guest/log.h"
@@ -34,10 +36,20 @@ struct SharedSegment {
 
 struct AddressSpace {
   std::mutex mutex;
-  Ranges ranges;
+  Ranges ranges;                        // changed by assign() and remove()
   std::vector<SharedSegment> segments;  // attached by shmat
   u64 break_begin = 0, break_end = 0;   // what brk() says
   u64 reserved_end = 0;                 // of the area kept free for it; 0: not reserved yet
+
+  // The translator keeps to what the guest may execute, which the host's protection does not show.
+  void assign(u64 begin, u64 end, int protection) {
+    ranges.assign(begin, end, protection);
+    translator::set_executable(GuestAddr{begin}, GuestAddr{end}, (protection & PROT_EXEC) != 0);
+  }
+  void remove(u64 begin, u64 end) {
+    ranges.remove(begin, end);
+    translator::set_executable(GuestAddr{begin}, GuestAddr{end}, false);
+  }
 };
 
 AddressSpace& space() {
@@ -49,6 +61,19 @@ int host_protection(u64 guest) {
   // What the guest may execute ferry must be able to read.
   int readable = (guest & PROT_EXEC) != 0 ? PROT_READ : 0;
   return static_cast<int>(guest & (PROT_READ | PROT_WRITE)) | readable;
+}
+
+// READ_IMPLIES_EXEC is a thread's own and passed on to its children; the kernel is asked for it once somebody has set it.
+std::atomic<bool> read_implies_exec_seen = false;
+
+bool read_implies_exec() {
+  return read_implies_exec_seen && (raw_syscall(SYS_personality, 0xffffffff) & READ_IMPLIES_EXEC) != 0;
+}
+
+// What a mapping made with these PROT_* bits is to the guest.
+int guest_protection(u64 requested) {
+  bool implied = (requested & PROT_READ) != 0 && read_implies_exec();
+  return static_cast<int>(requested & guest_protections) | (implied ? PROT_EXEC : 0);
 }
 
 Result<u64> host_mmap(u64 address, u64 size, int protection, int flags, int fd = -1, u64 offset = 0) {
@@ -107,7 +132,7 @@ Result<Range> page_range(GuestAddr address, u64 size) {
 
 void adopt_mapping(GuestAddr begin, GuestAddr end, int protection) {
   std::lock_guard lock(space().mutex);
-  space().ranges.assign(page_down(raw(begin)), page_up(raw(end)), protection);
+  space().assign(page_down(raw(begin)), page_up(raw(end)), protection);
 }
 
 void set_initial_break(GuestAddr address) {
@@ -144,7 +169,6 @@ Result<i64> sys_mmap(Thread&, Addr address, Size size, Flags<protections> protec
   u64 length = page_up(size.value);
   // 0x40 and 0x80 are MAP_32BIT and MAP_ABOVE4G on x86_64 and nothing on AArch64. A growing stack would grow unseen.
   int host_flags = static_cast<int>(flags.value & ~u64{0xc0} & ~u64{MAP_GROWSDOWN});
-  int guest_protection = static_cast<int>(protection.value & guest_protections);
   bool fixed = (flags.value & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0;
   bool replaces = fixed && (flags.value & MAP_FIXED_NOREPLACE) == 0;
   if (fixed && begin % page_size != 0) return fail(EINVAL);
@@ -164,7 +188,7 @@ Result<i64> sys_mmap(Thread&, Addr address, Size size, Flags<protections> protec
     host_munmap(*mapped, length);
     return fail(EEXIST);
   }
-  space().ranges.assign(*mapped, *mapped + length, guest_protection);
+  space().assign(*mapped, *mapped + length, guest_protection(protection.value));
   if (replaces) invalidate(*mapped, *mapped + length);
   return static_cast<i64>(*mapped);
 }
@@ -175,8 +199,7 @@ Result<i64> sys_munmap(Thread&, Addr address, Size size) {
   // Only what is the guest's goes; the rest of the range is a hole as far as the guest can know.
   for (const Range& piece : space().ranges.within(range.begin, range.end))
     host_munmap(piece.begin, piece.end - piece.begin);
-  space().ranges.remove(range.begin, range.end);
-  invalidate(range.begin, range.end);
+  space().remove(range.begin, range.end);
   return 0;
 }
 
@@ -191,7 +214,7 @@ Result<i64> sys_mprotect(Thread&, Addr address, Size size, Flags<protections> pr
   if (!space().ranges.owns(range->begin, range->end)) return fail(ENOMEM);
   u64 length = range->end - range->begin;
   TRY(from_raw(raw_syscall(SYS_mprotect, range->begin, length, static_cast<u64>(host_protection(protection.value)))));
-  space().ranges.assign(range->begin, range->end, static_cast<int>(protection.value & guest_protections));
+  space().assign(range->begin, range->end, guest_protection(protection.value));
   invalidate(range->begin, range->end);
   return 0;
 }
@@ -230,8 +253,8 @@ Result<i64> sys_mremap(Thread&, Addr address, Size old_size, Size new_size, Flag
   }
   u64 now = static_cast<u64>(*moved);
   int protection = ranges.protection_at(begin);
-  if ((flags.value & dont_unmap) == 0) ranges.remove(begin, begin + old_length);
-  ranges.assign(now, now + new_length, protection);
+  if ((flags.value & dont_unmap) == 0) space().remove(begin, begin + old_length);
+  space().assign(now, now + new_length, protection);
   invalidate(begin, begin + std::max(old_length, page_size));
   if (now != begin || new_length > old_length) invalidate(now, now + new_length);
   return moved;
@@ -279,8 +302,7 @@ bool move_heap_end(AddressSpace& s, u64 mapped, u64 wanted) {
   if (wanted < mapped) {
     if (!host_mmap(wanted, mapped - wanted, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED))
       return false;
-    s.ranges.remove(wanted, mapped);
-    invalidate(wanted, mapped);
+    s.remove(wanted, mapped);
     return true;
   }
   if (wanted > s.reserved_end) {
@@ -294,7 +316,7 @@ bool move_heap_end(AddressSpace& s, u64 mapped, u64 wanted) {
   }
   if (!host_mmap(mapped, wanted - mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED))
     return false;
-  s.ranges.assign(mapped, wanted, PROT_READ | PROT_WRITE);
+  s.assign(mapped, wanted, guest_protection(PROT_READ | PROT_WRITE));
   return true;
 }
 }  // namespace
@@ -328,9 +350,9 @@ Result<i64> sys_shmat(Thread&, Int id, Addr address, Flags<shmat_flags> flags) {
     return attached;
   }
   u64 at = static_cast<u64>(*attached);
-  int protection = (flags.value & SHM_RDONLY) != 0 ? PROT_READ : PROT_READ | PROT_WRITE;
+  u64 protection = (flags.value & SHM_RDONLY) != 0 ? PROT_READ : PROT_READ | PROT_WRITE;
   if ((flags.value & SHM_EXEC) != 0) protection |= PROT_EXEC;
-  space().ranges.assign(at, at + length, protection);
+  space().assign(at, at + length, guest_protection(protection));
   space().segments.push_back({at, length});
   if (replaces) invalidate(at, at + length);
   return attached;
@@ -342,10 +364,15 @@ Result<i64> sys_shmdt(Thread&, Addr address) {
   auto found = std::ranges::find(segments, raw(address.value), &SharedSegment::begin);
   if (found == segments.end()) return fail(EINVAL);
   TRY(from_raw(raw_syscall(SYS_shmdt, found->begin)));
-  space().ranges.remove(found->begin, found->begin + found->size);
-  invalidate(found->begin, found->begin + found->size);
+  space().remove(found->begin, found->begin + found->size);
   segments.erase(found);
   return 0;
+}
+
+Result<i64> sys_personality(Thread&, Hex persona) {
+  u32 wanted = static_cast<u32>(persona.value);
+  if (wanted != 0xffffffff && (wanted & READ_IMPLIES_EXEC) != 0) read_implies_exec_seen = true;
+  return from_raw(raw_syscall(SYS_personality, wanted));
 }
 
 }  // namespace ferry::syscalls

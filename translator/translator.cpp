@@ -17,6 +17,7 @@
 #include "translator/aarch64/decode.h"
 #include "translator/aarch64/helpers.h"
 #include "translator/baseline/baseline.h"
+#include "translator/cache/executable_ranges.h"
 #include "translator/cache/generation.h"
 #include "translator/stencil/host.h"
 
@@ -33,9 +34,10 @@ constexpr i32 block_budget = 8192;
 Options options;
 std::mutex lock;  // translation, linking, invalidation, generations
 std::atomic<Generation*> current;
-u32 attached_threads;  // under the lock
-int fork_copy = -1;    // between before_fork and after_fork_in_*
-Stats counters;        // under the lock
+u32 attached_threads;                       // under the lock
+int fork_copy = -1;                         // between before_fork and after_fork_in_*
+Stats counters;                             // under the lock
+cache::ExecutableRanges executable_ranges;  // under the lock
 
 // Pages that have ever been translated lie in [low, high): most invalidations are decided by this alone.
 std::atomic<u64> translated_low = ~u64{0}, translated_high = 0;
@@ -94,6 +96,7 @@ u64 find_or_translate(Cpu& cpu) {
     guard.lock();
   }
   if (u64 code = generation->map.find(cpu.pc)) return code;
+  if (!executable_ranges.allows(cpu.pc)) return 0;  // a block does not leave its page
   note_translated(cpu.pc);
   u64 start = options.stats ? now_ns() : 0;
   baseline::Translation translation = baseline::translate(*generation, GuestAddr{cpu.pc});
@@ -115,10 +118,33 @@ void remember_target(Cpu& cpu, u64 code) {
   cpu.jump_cache[(cpu.pc >> 2) & (aarch64::jump_cache_size - 1)] = {cpu.pc, reinterpret_cast<const void*>(code)};
 }
 
+bool is_executable(u64 pc) {
+  std::lock_guard guard(lock);
+  return executable_ranges.allows(pc);
+}
+
+bool is_mapped(u64 address) {
+  u8 resident;
+  return mincore(reinterpret_cast<void*>(address & ~u64{4095}), 4096, &resident) == 0;
+}
+
 Exit fetch_fault(const Cpu& cpu) {
-  if ((cpu.pc & 3) != 0)
-    return {.reason = ExitReason::fault, .signal = SIGBUS, .code = BUS_ADRALN, .address = cpu.pc, .fetch = true};
-  return {.reason = ExitReason::fault, .signal = SIGSEGV, .code = SEGV_MAPERR, .address = cpu.pc, .fetch = true};
+  Exit exit{.reason = ExitReason::fault, .signal = SIGSEGV, .code = SEGV_MAPERR, .address = cpu.pc, .fetch = true};
+  if ((cpu.pc & 3) != 0) {
+    exit.signal = SIGBUS;
+    exit.code = BUS_ADRALN;
+  } else if (is_mapped(cpu.pc)) {
+    // What may be executed can be read, except beyond the end of a mapped file.
+    u32 word;
+    bool beyond_file = is_executable(cpu.pc) && !copy_from_guest(&word, GuestAddr{cpu.pc}, sizeof word);
+    exit.signal = beyond_file ? SIGBUS : SIGSEGV;
+    exit.code = beyond_file ? int{BUS_ADRERR} : int{SEGV_ACCERR};
+  }
+  return exit;
+}
+
+bool fetch(const Cpu& cpu, u32& word) {
+  return (cpu.pc & 3) == 0 && is_executable(cpu.pc) && copy_from_guest(&word, GuestAddr{cpu.pc}, sizeof word);
 }
 
 Exit exit_of(const Cpu& cpu) {
@@ -147,8 +173,7 @@ bool poll_wanted(Cpu& cpu) {
 bool step_reference(Cpu& cpu, Exit& exit) {
   u32 word;
   aarch64::Instruction instruction;
-  if ((cpu.pc & 3) != 0 || !copy_from_guest(&word, GuestAddr{cpu.pc}, sizeof word))
-    return exit = fetch_fault(cpu), true;
+  if (!fetch(cpu, word)) return exit = fetch_fault(cpu), true;
   semantic::ReferenceFunction function = nullptr;
   if (aarch64::decode(word, GuestAddr{cpu.pc}, instruction)) function = aarch64::reference(instruction);
   if (function == nullptr) {
@@ -328,6 +353,14 @@ void invalidate(GuestAddr begin, GuestAddr end) {
   if (count != 0)
     log(Log::memory, "invalidated %u blocks in %#llx-%#llx", count, (unsigned long long)raw(begin),
         (unsigned long long)raw(end));
+}
+
+void set_executable(GuestAddr begin, GuestAddr end, bool executable) {
+  {
+    std::lock_guard guard(lock);
+    executable_ranges.set(raw(begin), raw(end), executable);
+  }
+  if (!executable) invalidate(begin, end);
 }
 
 void before_fork(Cpu& cpu) {

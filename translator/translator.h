@@ -57,6 +57,10 @@ bool handle_fault(Cpu& cpu, void* siginfo, void* ucontext);
 // For IC IVAU, munmap, mprotect, mmap over existing pages. Cheap when nothing was translated there.
 void invalidate(GuestAddr begin, GuestAddr end);
 
+// Whether the guest may execute what lies in [begin, end), whole pages: elsewhere a fetch is SIGSEGV with SEGV_ACCERR. Before
+// anything is declared executable all of memory is. Taking the permission away drops the translations too. Any thread.
+void set_executable(GuestAddr begin, GuestAddr end, bool executable);
+
 // Around fork() (not around clone with CLONE_VM): before it on the forking thread, after it in both processes. Between them
 // no other thread translates. In the child only the calling thread lives on.
 void before_fork(Cpu& cpu);

@@ -37,6 +37,9 @@ guest_program(standard_library SOURCES standard_library.cpp COMPARE_QEMU VARIANT
 # The kernel.
 guest_program(files SOURCES files.c EXPECT files.txt)
 guest_program(memory SOURCES memory.c VARIANTS dynamic static)
+guest_program(execute_permission SOURCES execute_permission.c VARIANTS dynamic static)
+guest_program(execute_permission_reference SOURCES execute_permission.c FERRY_OPTIONS --reference)
+guest_program(execute_permission_stack SOURCES execute_permission.c ARGS executable_stack OPTIONS -Wl,-z,execstack)
 guest_program(signals SOURCES signals.c EXPECT signals.txt VARIANTS dynamic static STDERR "(ferry: undefined instruction [^\n]*\n)*")
 guest_program(threads SOURCES threads.c EXPECT threads.txt VARIANTS dynamic static)
 guest_program(processes SOURCES processes.c EXPECT processes.txt VARIANTS dynamic static)

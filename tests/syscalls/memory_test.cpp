@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/shm.h>
 #include <unistd.h>
 
@@ -206,6 +207,34 @@ TEST(Call, madvise) {
   EXPECT_EQ(guest.call(number::madvise, at, 0, MADV_DONTNEED), 0);
   EXPECT_EQ(guest.call(number::madvise, 0x10000, page, MADV_DONTNEED), -ENOMEM);
   guest.call(number::munmap, at, 2 * page);
+}
+
+TEST(Call, personality) {
+  Memory guest;
+  // How the guest sees a page that it maps now.
+  auto mapped_as = [&](int protection) {
+    char* at = guest.map(page, protection);
+    struct Search {
+      u64 address;
+      int protection;
+    } search{reinterpret_cast<u64>(at), -1};
+    for_each_guest_range(
+        [](void* context, GuestAddr begin, GuestAddr end, int protection) {
+          auto& wanted = *static_cast<Search*>(context);
+          if (raw(begin) <= wanted.address && wanted.address < raw(end)) wanted.protection = protection;
+        },
+        &search);
+    guest.call(number::munmap, at, page);
+    return search.protection;
+  };
+  i64 old = guest.call(number::personality, 0xffffffff);
+  EXPECT_EQ(old, personality(0xffffffff));
+  EXPECT_EQ(mapped_as(PROT_READ | PROT_WRITE), PROT_READ | PROT_WRITE);
+  EXPECT_EQ(guest.call(number::personality, old | READ_IMPLIES_EXEC), old);
+  EXPECT_EQ(mapped_as(PROT_READ | PROT_WRITE), PROT_READ | PROT_WRITE | PROT_EXEC);
+  EXPECT_EQ(mapped_as(PROT_NONE), PROT_NONE);
+  EXPECT_EQ(guest.call(number::personality, old), old | READ_IMPLIES_EXEC);
+  EXPECT_EQ(mapped_as(PROT_READ | PROT_WRITE), PROT_READ | PROT_WRITE);
 }
 
 TEST(Call, brk) {

@@ -196,6 +196,31 @@ TEST_F(Baseline, FetchFaultsNameTheirAddress) {
   EXPECT_EQ(BUS_ADRALN, exit.code);
 }
 
+// What is declared here is taken back at the end, so that other tests run code in plain memory.
+TEST_F(Baseline, CodeRunsOnlyWhereItMayBeExecuted) {
+  constexpr u64 page = 4096;
+  Code code(2 * page);
+  code.add("add_imm", "sf=1 imm12=1 rn=0 rd=0").add("svc");
+  GuestAddr first{code.begin()}, second{code.begin() + page}, end{code.begin() + 2 * page};
+  Guest guest;
+  auto denied = [&] {
+    translator::Exit exit = guest.run(code.begin());
+    return exit.reason == ExitReason::fault && exit.signal == SIGSEGV && exit.code == SEGV_ACCERR && exit.fetch &&
+           exit.address == code.begin();
+  };
+  EXPECT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+  translator::set_executable(second, end, true);
+  translator::set_executable(first, second, false);
+  EXPECT_TRUE(denied());
+  translator::set_executable(first, second, true);
+  EXPECT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+  translator::set_executable(first, second, false);
+  EXPECT_TRUE(denied());
+  EXPECT_EQ(2u, guest.cpu.x[0]);
+  translator::set_executable(second, end, false);
+  EXPECT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+}
+
 TEST_F(Baseline, UndefinedWordsStopAtTheirPc) {
   Code code;
   code.add("add_imm", "sf=1 imm12=1 rn=0 rd=0").add_word(0);
