@@ -96,8 +96,8 @@ OracleResult Machine::run(Tier tier, const OracleState& state, u64 instructions)
       result.fault_address = exit.address;
       break;
     case translator::ExitReason::breakpoint:
-      // The word after the tested ones is where they go on.
-      if (result.state.pc != state.pc + 4 * instructions) result.signal = SIGTRAP;
+      // The words after the tested ones are where they go on.
+      if (result.state.pc < state.pc + 4 * instructions) result.signal = SIGTRAP;
       break;
     default: break;
   }

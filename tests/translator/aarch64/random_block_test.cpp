@@ -1,6 +1,6 @@
-// Sequences of random instructions that run as one block of the baseline, against the reference one instruction at a time and
-// against the oracle: how stencils compose, which flags are left out because they are dead, and that a fault in the middle
-// leaves the exact state of its instruction's start.
+// Sequences of random instructions and short branches forward, run by the baseline as blocks, against the reference one instruction
+// at a time and against the oracle: how stencils compose, which flags are left out because they are dead, and that a fault in
+// the middle leaves the exact state of its instruction's start.
 //   FERRY_TEST_SEED=n   other blocks             FERRY_TEST_CASES=n   blocks (default 4000)
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -36,6 +36,12 @@ bool is_cache(u32 word) { return (word & 0xfff80000) == 0xd5080000; }
 constexpr u32 nowhere = 19, first_base = 20, first_offset = 24, first_free = 28;
 bool is_kept(u32 r) { return r >= nowhere && r < first_free; }
 
+// CONSTRAINED UNPREDICTABLE: later instructions may see either value.
+bool loads_one_register_twice(u32 word, std::string_view row) {
+  bool pair = row.starts_with("ldp") || row.starts_with("ldnp") || row == "ldxp" || row == "ldaxp";
+  return pair && (word & 31) == (word >> 10 & 31);
+}
+
 // Does the word write SP? The flag setters of these groups write XZR.
 bool writes_sp(u32 word, const Row& row) {
   bool immediate = (word & 0x1c000000) == 0x10000000, extended = (word & 0x1f200000) == 0x0b200000;
@@ -64,10 +70,8 @@ class BlockGenerator {
     BlockCase c;
     monitor_ = ~0u;
     for (u64 count = 4 + random_() % 21; c.words.size() < count;) {
-      if (random_() % 256 == 0)
-        c.words.push_back(0);  // UDF
-      else
-        c.words.push_back(word());
+      u64 kind = random_() % 256;
+      c.words.push_back(kind == 0 ? 0 /* UDF */ : kind < 24 ? branch() : word());
     }
     c.state = generator_.state(0x8b000000);
     c.state.fpcr &= ~u64{aarch64::fpcr_fz};  // what x86-64 hosts do not tell then adds up
@@ -86,6 +90,19 @@ class BlockGenerator {
         return *general_[random_() % general_.size()];
       default:
         return *all_[random_() % all_.size()];
+    }
+  }
+
+  // Over one to three words; BRKs follow the last word.
+  u32 branch() {
+    u32 words = 2 + static_cast<u32>(random_() % 3), any = static_cast<u32>(random_());
+    switch (random_() % 4) {
+      case 0:
+        return 0x34000000 | (any & 0x8100001f) | words << 5;  // CBZ, CBNZ
+      case 1:
+        return 0x36000000 | (any & 0x81f8001f) | words << 5;  // TBZ, TBNZ
+      default:
+        return 0x54000000 | (any & 15) | words << 5;  // B.cond
     }
   }
 
@@ -113,6 +130,7 @@ class BlockGenerator {
       if (!r.pattern.variant_allowed(variant)) continue;
       u32 result = generator_.word(r, variant);
       u32 base = base_for(r.name, result);
+      if (loads_one_register_twice(result, r.name)) continue;
       if (is_cache(result)) {
         result = (result & ~31u) | first_base;  // qemu tells a wrong pc when DC ZVA faults
       } else if (is_memory(result)) {
@@ -207,7 +225,7 @@ TEST(RandomBlocks, BaselineAgreesWithTheReferenceAndTheOracle) {
   EXPECT_EQ(differ, 0u);
   // The generator is worth something: most instructions run, many blocks fault in the middle.
   EXPECT_GT(completed, cases.size() / 4);
-  EXPECT_GT(late_faults, cases.size() / 32);
+  EXPECT_GT(late_faults, cases.size() / 50);
   printf("%zu blocks, %zu instructions executed, %zu blocks completed, %zu faulted after their first instruction\n",
          cases.size(), instructions, completed, late_faults);
 }
