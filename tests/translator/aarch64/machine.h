@@ -17,13 +17,13 @@ class Machine {
   // One a process: maps the slots and the window, starts the translator, installs fault handlers.
   static Machine& instance();
 
-  // Puts the word into slot `slot`, followed by SVC #0, and drops translations of the slot's old contents.
+  // Puts the word into slot `slot`, followed by BRK #0, and drops translations of the slot's old contents.
   void place(u64 slot, u32 word);
 
   // Puts up to ORACLE_BLOCK_WORDS words into block slot `slot`, followed by BRK #0s; likewise.
   void place_block(u64 slot, std::span<const u32> words);
 
-  // Runs the instruction in the slot of state.pc from `state`. A result's pc after a completed instruction is the next pc.
+  // Runs the instructions in the slot of state.pc from `state`. A result's pc after completed ones is the next pc.
   OracleResult run(Tier tier, const OracleState& state, u64 instructions = 1);
 
  private:
