@@ -40,7 +40,7 @@ constexpr Row rows[] = {
     {"log-file", "FERRY_LOG_FILE", "FILE", "write the log there, appended"},
     {"reference", "FERRY_REFERENCE", nullptr, "run each instruction's definition, slowly: to check the translator"},
     {"no-chain", "FERRY_NO_CHAIN", nullptr, "return to the dispatcher after every block"},
-    {"stats", "FERRY_STATS", nullptr, "print the translator's counters when this program ends by itself"},
+    {"stats", "FERRY_STATS", nullptr, "print the translator's counters when a program ends by itself"},
     {"version", nullptr, nullptr, "print the version"},
     {"help", nullptr, nullptr, "print this"},
 };

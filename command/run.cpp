@@ -121,12 +121,22 @@ void tell_the_kernel(const loader::LoadedProgram& loaded, const std::string& exe
                                .stack_end = loaded.stack.end});
 }
 
+void print_stats() {
+  translator::Stats stats = translator::stats();
+  dprintf(log_fd,
+          "process %d\ntranslated_instructions %lu\ntranslated_blocks %lu\ntranslate_ns %lu\ncode_bytes %lu\nflushes "
+          "%lu\ninvalidated_blocks %lu\n",
+          getpid(), stats.translated_instructions, stats.translated_blocks, stats.translate_ns, stats.code_bytes,
+          stats.flushes, stats.invalidated_blocks);
+}
+
 // Log, trace and sysroot are set; `handover` names the program.
 [[noreturn]] void launch(syscalls::Handover handover, std::vector<std::string> environment) {
   syscalls::handover_template = handover;
   syscalls::handover_template.path.clear();
   syscalls::handover_template.arguments.clear();
   syscalls::handover_template.program_fd = -1;
+  if (handover.stats) syscalls::before_exit_group = print_stats;
 
   static syscalls::Process process;
   static syscalls::Thread thread;
@@ -149,15 +159,6 @@ void tell_the_kernel(const loader::LoadedProgram& loaded, const std::string& exe
   syscalls::run_main_thread(thread);
 }
 
-void print_stats() {
-  translator::Stats stats = translator::stats();
-  dprintf(log_fd,
-          "translated_instructions %lu\ntranslated_blocks %lu\ntranslate_ns %lu\ncode_bytes %lu\nflushes "
-          "%lu\ninvalidated_blocks %lu\n",
-          stats.translated_instructions, stats.translated_blocks, stats.translate_ns, stats.code_bytes, stats.flushes,
-          stats.invalidated_blocks);
-}
-
 void start_logging(const syscalls::Handover& handover) {
   log_mask = handover.log_mask;
   log_fd = handover.log_fd;
@@ -176,7 +177,6 @@ void run_program(const Options& options, std::span<char* const> environment) {
   syscalls::Handover handover = settings(options);
   start_logging(handover);
   start_tracing(options);
-  if (options.stats) syscalls::before_exit_group = print_stats;
   use_sysroot(chosen_sysroot(options));
   handover.sysroot = sysroots::sysroot();
   std::vector<std::string> guest = guest_environment(environment, options);

@@ -230,6 +230,8 @@ bool parse_fields(std::string_view text, Handover& handover) {
       handover.reference = value != 0;
     else if (name == "chain")
       handover.chain = value != 0;
+    else if (name == "stats")
+      handover.stats = value != 0;
     else if (name == "program_fd")
       handover.program_fd = static_cast<int>(value);
     else if (name == "own_fd")
@@ -245,9 +247,9 @@ bool parse_fields(std::string_view text, Handover& handover) {
 std::vector<std::string> handover_arguments(const Handover& handover) {
   char fields[256];
   snprintf(fields, sizeof fields,
-           "strace=%d,strace_fd=%d,log=%u,log_fd=%d,reference=%d,chain=%d,program_fd=%d,own_fd=%d", handover.strace,
-           handover.strace_fd, handover.log_mask, handover.log_fd, handover.reference, handover.chain,
-           handover.program_fd, handover.own_executable_fd);
+           "strace=%d,strace_fd=%d,log=%u,log_fd=%d,reference=%d,chain=%d,stats=%d,program_fd=%d,own_fd=%d",
+           handover.strace, handover.strace_fd, handover.log_mask, handover.log_fd, handover.reference, handover.chain,
+           handover.stats, handover.program_fd, handover.own_executable_fd);
   std::vector<std::string> arguments{"ferry", handover_option, fields, handover.sysroot, handover.path};
   arguments.insert(arguments.end(), handover.arguments.begin(), handover.arguments.end());
   return arguments;

@@ -19,7 +19,7 @@ struct Handover {
   u32 log_mask = 0;
   int log_fd = 2;
   bool reference = false, chain = true;  // translator::Options
-  bool stats = false;                    // translator::Options; for the first program only
+  bool stats = false;                    // translator::Options, and counters printed at the end
   int program_fd = -1;                   // run this descriptor instead of `path`, and close it once it is loaded
   int own_executable_fd = -1;            // for adopt_own_executable()
   std::string path;                      // as the guest named the program

@@ -55,3 +55,12 @@ if(CMAKE_CROSSCOMPILING)
 else()
   guest_program(execution SOURCES execution.c ARGS ${CMAKE_COMMAND} VARIANTS dynamic static)
 endif()
+
+# ferry's options through execve: what is asked for here is said by the second program, or twice.
+set(counters "process [0-9]+\ntranslated_instructions COUNT\n.*invalidated_blocks [0-9]+\n")
+string(REPLACE COUNT "[1-9][0-9]+" some ${counters})
+string(REPLACE COUNT 0 none ${counters})
+guest_program(handed_on_stats SOURCES handed_on.c FERRY_OPTIONS --stats STDERR ${some})
+guest_program(handed_on_reference SOURCES handed_on.c FERRY_OPTIONS --reference --stats STDERR ${none})
+guest_program(handed_on_strace SOURCES handed_on.c FERRY_OPTIONS --strace STDERR ".*execve[(].*again.*write[(]1, .*exited with 0.*")
+guest_program(handed_on_log SOURCES handed_on.c FERRY_OPTIONS --log load STDERR "ferry.*: entry .*foreign program.*: entry .*")

@@ -22,6 +22,7 @@ TEST(Handover, ComesBackWhole) {
   given.log_fd = 7;
   given.reference = true;
   given.chain = false;
+  given.stats = true;
   given.program_fd = 9;
   given.own_executable_fd = 1020;
   given.path = "./a,program=1";
@@ -35,6 +36,7 @@ TEST(Handover, ComesBackWhole) {
   EXPECT_EQ(got->log_fd, given.log_fd);
   EXPECT_EQ(got->reference, given.reference);
   EXPECT_EQ(got->chain, given.chain);
+  EXPECT_EQ(got->stats, given.stats);
   EXPECT_EQ(got->program_fd, given.program_fd);
   EXPECT_EQ(got->own_executable_fd, given.own_executable_fd);
   EXPECT_EQ(got->path, given.path);
