@@ -128,6 +128,8 @@ int memory_sharer_body(void* argument) {
 
 // Holds the calling host thread until the child execs or exits. Called with every signal blocked; returns with the five blocked
 // too, so that what comes for the parent meanwhile does not find the child's state in its Thread.
+// The child shares ferry's locks, too. Killed by SIGKILL in the microseconds that it holds one (translating, mapping, allocating)
+// it leaves the parent stuck there: what the lock guards may be half changed, so that nobody could take the lock over.
 i64 host_vfork(MemorySharer& sharer) {
   void* stack =
       mmap(nullptr, host_stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
