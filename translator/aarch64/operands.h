@@ -57,7 +57,6 @@ constexpr u64 target14(u32 w, u64 pc) { return pc + static_cast<u64>(signed_bits
 // X30, the link register.
 constexpr u64 rt_link(u32, u64) { return write_slot(30); }
 // TBZ/TBNZ: the 32-bit half of rt that has the tested bit, and the bit in it.
-constexpr u64 rt_half(u32 w, u64) { return read_slot(bits(w, 0, 5)) + 4 * bits(w, 31, 1); }
 constexpr u64 tested_mask(u32 w, u64) { return u64{1} << bits(w, 19, 5); }
 
 // ADD/SUB (immediate): imm12, shifted left by 12 where sh.
