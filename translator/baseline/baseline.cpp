@@ -105,25 +105,25 @@ void fuse_pairs(Plan& plan) {
   }
 }
 
-// Selects forms that take an operand from the register that the instruction before has written.
+// Selects forms that take operands and flags from the host registers that the instructions before have left them in.
 void forward_results(Plan& plan) {
   const stencil::Library& library = stencil::library();
   constexpr u64 none = ~u64{0};
-  u64 last = none;  // the slot whose value travels in `last`
+  u64 last = none;            // the slot whose value travels in `last`
+  bool flags_travel = false;  // an instruction of this block has set them
   for (u32 i = 0; i < plan.count; i++) {
     if (plan.stencils[i] == fused_with_previous) continue;
     const stencil::Stencil& base = library.stencils[plan.stencils[i]];
     const Instruction& instruction = plan.instructions[i];
-    for (u32 operand = 0, form = base.first_form; operand < instruction.operand_count && base.forms >> operand != 0;
-         operand++) {
-      if ((base.forms >> operand & 1) == 0) continue;
-      if (instruction.operands[operand] == last) {
-        plan.stencils[i] = static_cast<u16>(form);
-        break;
-      }
-      form++;
+    int form = flags_travel && (base.forms >> stencil::flag_form & 1) != 0 ? stencil::flag_form : 0;
+    for (int operand = 0; operand < instruction.operand_count && operand < stencil::flag_form - 1; operand++) {
+      if (instruction.operands[operand] != last || (base.forms >> (form + operand + 1) & 1) == 0) continue;
+      form += operand + 1;
+      break;
     }
+    plan.stencils[i] = stencil::form_id(plan.stencils[i], base, form);
     if (base.result != 0) last = instruction.operands[base.result - 1];
+    if (instruction.description().writes_flags()) flags_travel = true;
   }
 }
 

@@ -25,9 +25,9 @@ struct StencilEntry {
 };
 
 [[gnu::section("ferry_stencils"), gnu::used]] static constexpr StencilEntry entries[] = {
-    {stencil_of(Glue::block_entry), &Reading<&block_entry>::stencil<-1>, 0},
-    {stencil_of(Glue::leave_at), &Reading<&leave_at>::stencil<-1>, 0},
-    {stencil_of(Glue::leave), &Reading<&leave>::stencil<-1>, 0},
+    {stencil_of(Glue::block_entry), &Reading<&block_entry>::stencil<-1, FlagUse{}>, 0},
+    {stencil_of(Glue::leave_at), &Reading<&leave_at>::stencil<-1, FlagUse{}>, 0},
+    {stencil_of(Glue::leave), &Reading<&leave>::stencil<-1, FlagUse{}>, 0},
 };
 
 }  // namespace ferry::baseline

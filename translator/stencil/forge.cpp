@@ -131,7 +131,7 @@ std::optional<Patch> patch_of(u16 machine, u32 type) {
 
 struct Forge {
   std::vector<Stencil> stencils;
-  std::map<std::pair<u32, u32>, Stencil> forms;  // by id and forwarded operand
+  std::map<std::pair<u32, u32>, Stencil> forms;  // by id and form
   std::vector<Hole> holes;
   std::vector<u8> code, constants;
   std::vector<std::string> helpers;
@@ -176,8 +176,9 @@ struct Forge {
   void add_stencil(const Object& object, u32 id, u32 form, u32 section, std::map<u32, u32>& placed) {
     const Elf64_Shdr& s = object.sections[section];
     const char* function = object.name(s);
-    u32 forwarded = form & 0xff;
-    Stencil& slot = forwarded == 0 && id < stencils.size() ? stencils[id] : forms[{id, forwarded - 1}];
+        u32 number = form & 0xff;
+    Stencil& slot = number == 0 && id < stencils.size() ? stencils[id] : forms[{id, number}];
+
     if (id >= stencils.size() || slot.allocated)
       die("%s has a stencil id that is out of range or taken: %u", function, id);
     Stencil stencil{static_cast<u32>(code.size()),
@@ -186,8 +187,7 @@ struct Forge {
                     static_cast<u32>(holes.size()),
                     0,
                     0,
-                    static_cast<u8>(form >> 8),
-                    1};
+                    static_cast<u16>(form >> 8), 0, 1};
     if (s.sh_size > 0x7fff) die("%s is too large", function);
     object.each_relocation(section, [&](const Elf64_Rela& r, const Elf64_Sym& symbol) {
       std::optional<Patch> patch = patch_of(object.header->e_machine, ELF64_R_TYPE(r.r_info));
@@ -215,7 +215,7 @@ struct Forge {
     for (const auto& [key, form] : forms) {
       Stencil& base = stencils[key.first];
       if (base.forms == 0) base.first_form = static_cast<u16>(stencils.size());
-      base.forms = static_cast<u8>(base.forms | 1 << key.second);
+      base.forms = static_cast<u16>(base.forms | 1 << key.second);
       stencils.push_back(form);
     }
     if (stencils.size() > 0xffff) die("too many stencils");

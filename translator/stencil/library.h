@@ -50,14 +50,21 @@ struct Hole {
   u16 reserved;
 };
 
+// Forms of a stencil: which values it takes from the host registers that travel between stencils (semantic.h). Form 0 takes
+// everything from Cpu; 1 to 4 take operand form-1 from `last`; with flag_form added, the flags come from registers.
+inline constexpr int flag_form = 5;
+inline constexpr int form_count = 2 * flag_form;
+
 struct Stencil {
   u32 code;  // byte offset into the code
   u16 size;  // bytes, without a final jump to `next`
   u16 hole_count;
   u32 first_hole;
-  u16 first_form;  // id of the first of its forms that take an operand from `last`; they are consecutive
-  u8 forms;        // which operands have such a form: bit n is operand n
-  u8 result;       // 0, or 1 + the operand whose new value becomes `last`
+    u16 first_form;  // id of the first of its other forms; they are consecutive
+  u16 forms;       // which forms there are besides 0: bit f is form f
+  u16 result;      // 0, or 1 + the operand whose new value becomes `last`
+  u16 reserved;
+
   u32 allocated;   // 0: no such instruction
 };
 
@@ -66,6 +73,12 @@ struct Header {
   u32 stencil_count, hole_count, code_size, constants_size;
 };
 inline constexpr u32 library_magic = 0x6c737266;  // "frsl"
+
+// The id of a form, which must exist.
+constexpr u16 form_id(u16 id, const Stencil& stencil, int form) {
+  if (form == 0) return id;
+  return static_cast<u16>(stencil.first_form + __builtin_popcount(stencil.forms & ((1u << form) - 1)));
+}
 
 struct Library {
   const Stencil* stencils;

@@ -94,8 +94,24 @@ consteval int result_operand() {
   return -1;
 }
 
+// What an instruction has to do with the flags, and where a form of its stencil finds them.
+struct FlagUse {
+  bool reads = false, writes = false;
+  // The function uses nothing of its Cpu but the flags: it gets them as variables of the stencil, which no store to a slot
+  // can be thought to change.
+  bool separate = false;
+  bool from_registers = false;
+};
+
 #if defined(FERRY_STENCIL)
-using StencilCode = PRESERVE_NONE void (*)(Cpu*, u64 last);
+FERRY_INLINE void copy_flags(Cpu& to, const Cpu& from) {
+  to.n = from.n;
+  to.z = from.z;
+  to.c = from.c;
+  to.v = from.v;
+}
+
+using StencilCode = PRESERVE_NONE void (*)(Cpu*, FERRY_TRAVELLERS);
 
 // What of an operand's hole depends on the form: whether it is taken from `last`, whether it is the result.
 template <class T, int index, bool forwarded, bool is_result>
@@ -122,12 +138,12 @@ FERRY_INLINE void push_return(Cpu* cpu, u64 return_pc) {
 
 // Goes on at cpu->pc: by the per-thread cache of targets, else by the dispatcher (`taken`).
 // The target travels in cpu->pc because a guaranteed tail call keeps the caller's signature.
-[[gnu::always_inline]] PRESERVE_NONE static inline void go_to_pc(Cpu* cpu, u64 last) {
+[[gnu::always_inline]] PRESERVE_NONE static inline void go_to_pc(Cpu* cpu, FERRY_TRAVELLERS) {
   const aarch64::JumpCacheEntry& entry = cpu->jump_cache[(cpu->pc >> 2) & (aarch64::jump_cache_size - 1)];
   if (__builtin_expect(entry.pc == cpu->pc, 1)) {
-    [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(cpu, last);
+    [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(cpu, FERRY_PASS_ON);
   }
-  [[clang::musttail]] return taken(cpu, last);
+  [[clang::musttail]] return taken(cpu, FERRY_PASS_ON);
 }
 #endif
 
@@ -164,9 +180,9 @@ struct Reading<function> {
 
   // `forwarded` is the operand that this form takes from `last`, or -1. Leaves the new `last` in it.
   template <int forwarded, int... i>
-  FERRY_INLINE R with_holes(Cpu* cpu, u64& last, Ints<i...>) {
+  FERRY_INLINE R with_holes(Cpu* cpu, Cpu& flag_cpu, u64& last, Ints<i...>) {
     u64 before = last;
-    return function(*cpu, operand_from_hole < A, i, i == forwarded, i == result > (cpu, &before, &last)...);
+    return function(flag_cpu, operand_from_hole < A, i, i == forwarded, i == result > (cpu, &before, &last)...);
   }
 
   // Has the stencil a form that takes this operand from `last`?
@@ -175,40 +191,68 @@ struct Reading<function> {
     return operand < operand_count && reads[operand];
   }
 
-  template <int forwarded>
-  PRESERVE_NONE static void stencil(Cpu* cpu, u64 last) {
+  // A form of the stencil; `forwarded` as above.
+  template <int forwarded, FlagUse flags>
+  PRESERVE_NONE static void stencil(Cpu* cpu, FERRY_TRAVELLERS) {
+    Cpu separate;
+    Cpu* flag_cpu = cpu;
+    if constexpr (flags.separate) {
+      flag_cpu = &separate;
+      if constexpr (flags.from_registers) {
+        separate.n = static_cast<u8>(n);
+        separate.z = static_cast<u8>(z);
+        separate.c = static_cast<u8>(c);
+        separate.v = static_cast<u8>(v);
+      } else if constexpr (flags.reads) {
+        copy_flags(separate, *cpu);
+      }
+    }
     if constexpr (control == Control::next) {
-      with_holes<forwarded>(cpu, last, IntsBelow<operand_count>{});
-      [[clang::musttail]] return next(cpu, last);
+      with_holes<forwarded>(cpu, *flag_cpu, last, IntsBelow<operand_count>{});
+      if constexpr (flags.writes) {
+        if constexpr (flags.separate) copy_flags(*cpu, separate);
+        n = flag_cpu->n;
+        z = flag_cpu->z;
+        c = flag_cpu->c;
+        v = flag_cpu->v;
+      }
+      [[clang::musttail]] return next(cpu, FERRY_PASS_ON);
     } else {
-      auto result = with_holes<forwarded>(cpu, last, IntsBelow<operand_count>{});
+      auto result = with_holes<forwarded>(cpu, *flag_cpu, last, IntsBelow<operand_count>{});
+      if constexpr (flags.writes) {
+        if constexpr (flags.separate) copy_flags(*cpu, separate);
+        n = flag_cpu->n;
+        z = flag_cpu->z;
+        c = flag_cpu->c;
+        v = flag_cpu->v;
+      }
       if constexpr (control == Control::branch) {
         // Unlikely, so that going on is falling through: blocks extend past conditional branches.
         if (__builtin_expect(result.taken, 0)) [[clang::musttail]]
-          return taken(cpu, last);
-        [[clang::musttail]] return next(cpu, last);
+          return taken(cpu, FERRY_PASS_ON);
+        [[clang::musttail]] return next(cpu, FERRY_PASS_ON);
       } else if constexpr (control == Control::jump) {
-        [[clang::musttail]] return taken(cpu, last);
+        [[clang::musttail]] return taken(cpu, FERRY_PASS_ON);
       } else if constexpr (control == Control::call) {
         push_return(cpu, result.return_pc);
-        [[clang::musttail]] return taken(cpu, last);
+        [[clang::musttail]] return taken(cpu, FERRY_PASS_ON);
       } else if constexpr (control == Control::indirect_jump) {
         cpu->pc = result.target;
-        [[clang::musttail]] return go_to_pc(cpu, last);
+        [[clang::musttail]] return go_to_pc(cpu, FERRY_PASS_ON);
       } else if constexpr (control == Control::indirect_call) {
         push_return(cpu, result.return_pc);
         cpu->pc = result.target;
-        [[clang::musttail]] return go_to_pc(cpu, last);
+        [[clang::musttail]] return go_to_pc(cpu, FERRY_PASS_ON);
       } else if constexpr (control == Control::function_return) {
         u64 top = cpu->return_top;
         const auto& entry =
             *reinterpret_cast<const aarch64::ReturnEntry*>(reinterpret_cast<const char*>(cpu->return_stack) + top);
         if (__builtin_expect(entry.pc == result.target, 1)) {
           cpu->return_top = (top - sizeof entry) & (sizeof cpu->return_stack - 1);
-          [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(cpu, last);
+          [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(cpu, FERRY_PASS_ON);
         }
         cpu->pc = result.target;
-        [[clang::musttail]] return go_to_pc(cpu, last);
+        [[clang::musttail]] return go_to_pc(cpu, FERRY_PASS_ON);
       } else {
         static_assert(control == Control::leave);
         cpu->exit_reason = result.reason;

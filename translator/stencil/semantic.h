@@ -28,10 +28,13 @@ extern "C" {
 extern char hole_0, hole_1, hole_2, hole_3, hole_4, hole_5;
 extern char hole_signed_0, hole_signed_1, hole_signed_2, hole_signed_3, hole_signed_4, hole_signed_5;
 extern char hole_return_code;  // the host code a call returns to
-// `last` travels in a host register: the value of the general register that was written last, so that the next stencil need
-// not wait for its own load of the slot. The baseline knows which slot that is, and selects a form that uses it.
-PRESERVE_NONE void next(Cpu*, u64 last);   // the following stencil
-PRESERVE_NONE void taken(Cpu*, u64 last);  // the branch target's code
+// What travels in host registers from stencil to stencil, beside its place in Cpu, so that the next one need not wait for a load:
+// `last`, the value of the general register that was written last, and the flags. The baseline knows when they are
+// valid (not at a block's entry), and selects forms that use them.
+#define FERRY_TRAVELLERS u64 last, u64 z, u64 c, u64 n, u64 v
+#define FERRY_PASS_ON last, z, c, n, v
+PRESERVE_NONE void next(Cpu*, FERRY_TRAVELLERS);   // the following stencil
+PRESERVE_NONE void taken(Cpu*, FERRY_TRAVELLERS);  // the branch target's code
 }
 template <int index>
 FERRY_INLINE char* hole() {

@@ -4,6 +4,7 @@
 
 #define FERRY_SECTION "translator/aarch64/encodings/branch.def"
 #define FERRY_SECTION_NAME branch
+#define FERRY_SECTION_FLAGS_ARE_SEPARATE
 
 namespace ferry::aarch64 {
 

@@ -3,6 +3,7 @@
 
 #define FERRY_SECTION "translator/aarch64/encodings/integer.def"
 #define FERRY_SECTION_NAME integer
+#define FERRY_SECTION_FLAGS_ARE_SEPARATE
 #define FERRY_SECTION_HAS_PAIRS
 
 namespace ferry::aarch64 {

@@ -1,6 +1,8 @@
 // Ends every semantics file: turns the rows of its section (FERRY_SECTION names the .def file, FERRY_SECTION_NAME the section)
 // into entries of the stencil library, or into the section's reference dispatcher.
 // Include it inside namespace ferry::aarch64, after the section's semantic functions.
+// FERRY_SECTION_FLAGS_ARE_SEPARATE: functions of rows that read or write flags use nothing else of their Cpu.
+
 
 // For each row, the instance of its semantic function that a variant selects; nullptr for an unallocated combination.
 #define A64(name, ...)                                 \
@@ -44,8 +46,8 @@ struct StencilEntry {
   u64 id = 0;
 #if defined(FERRY_STENCIL)
   semantic::StencilCode code = nullptr;  // null: there is no such stencil
-  u64 form =
-      0;  // bits 7:0: 0, or 1 + the operand taken from `last`; bits 15:8: 0, or 1 + the operand that becomes `last`
+  // Bits 7:0: the form (library.h); bits 15:8: 0, or 1 + the operand that becomes `last`.
+  u64 form = 0;
 #else
   semantic::ReferenceFunction code = nullptr;
 #endif
@@ -57,13 +59,27 @@ struct StencilEntries {
 };
 
 #if defined(FERRY_STENCIL)
-inline constexpr int forms_per_stencil = 5;  // none, or one of the first four operands forwarded
+inline constexpr int forms_per_stencil = stencil::form_count;
+#if defined(FERRY_SECTION_FLAGS_ARE_SEPARATE)
+inline constexpr bool separate_flags = true;
+#else
+inline constexpr bool separate_flags = false;
+#endif
 
-template <auto function, int form>
+consteval semantic::FlagUse flag_use(const Row& row, u32 variant) {
+  bool writes = row.writes_flags() && (variant & 1) != 0;
+  return {row.reads_flags(), writes, separate_flags && row.flags != Flags::_, false};
+}
+
+template <auto function, semantic::FlagUse use, int form>
 consteval StencilEntry form_entry(u64 id) {
   using Reading = semantic::Reading<function>;
+  constexpr int forwarded = form % stencil::flag_form - 1;
+  constexpr bool from_registers = form >= stencil::flag_form;
   StencilEntry entry{id, nullptr, static_cast<u64>(form) | static_cast<u64>(Reading::result + 1) << 8};
-  if constexpr (form == 0 || Reading::has_form(form - 1)) entry.code = &Reading::template stencil<form - 1>;
+  if constexpr ((forwarded < 0 || Reading::has_form(forwarded)) && (!from_registers || (use.reads && use.separate)))
+    entry.code = &Reading::template stencil<
+        forwarded, semantic::FlagUse{use.reads, use.writes, use.separate, from_registers}>;
   return entry;
 }
 
@@ -71,8 +87,8 @@ template <class Instance, int n>
 consteval StencilEntry nth_entry() {
   constexpr u32 variant = n / forms_per_stencil;
   if constexpr (is_allocated<decltype(selected_function<Instance, variant>())>)
-    return form_entry<selected_function<Instance, variant>(), n % forms_per_stencil>(
-        static_cast<u64>(first_stencil(Instance::row)) + variant);
+    return form_entry<selected_function<Instance, variant>(), flag_use(rows[static_cast<int>(Instance::row)], variant),
+                      n % forms_per_stencil>(static_cast<u64>(first_stencil(Instance::row)) + variant);
   else
     return {};
 }
@@ -109,7 +125,8 @@ consteval StencilEntry nth_pair_entry(int pair) {
   constexpr int form = n % forms_per_stencil, cond = n / forms_per_stencil % 16;
   constexpr u32 variant = static_cast<u32>(n / forms_per_stencil / 16 * 2 + 1);
   if constexpr (is_allocated<decltype(selected_function<Instance, variant>())>)
-    return form_entry<&semantic::Pair<selected_function<Instance, variant>(), &b_cond<cond>>::both, form>(
+    return form_entry<&semantic::Pair<selected_function<Instance, variant>(), &b_cond<cond>>::both,
+                      semantic::FlagUse{false, true, true, false}, form>(
         static_cast<u64>(pair_stencil(pair, variant, cond)));
   else
     return {};

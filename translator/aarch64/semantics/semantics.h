@@ -3,6 +3,7 @@
 #pragma once
 #include "translator/aarch64/fused_pairs.h"
 #include "translator/aarch64/helpers.h"
+#include "translator/stencil/library.h"
 #include "translator/stencil/reading.h"
 
 namespace ferry::aarch64 {
