@@ -34,6 +34,7 @@ constexpr i32 block_budget = 8192;
 Options options;
 std::mutex lock;  // translation, linking, invalidation, generations
 std::atomic<Generation*> current;
+std::vector<Generation*> living;            // under the lock: the current one, and older ones that threads still run in
 u32 attached_threads;                       // under the lock
 int fork_copy = -1;                         // between before_fork and after_fork_in_*
 Stats counters;                             // under the lock
@@ -42,9 +43,17 @@ cache::ExecutableRanges executable_ranges;  // under the lock
 // Pages that have ever been translated lie in [low, high): most invalidations are decided by this alone.
 std::atomic<u64> translated_low = ~u64{0}, translated_high = 0;
 
+// Under the lock.
+void begin_generation() {
+  living.push_back(new Generation(options.code_memory));
+  current.store(living.back(), std::memory_order_release);
+}
+
+// Under the lock: the thread leaves the generation.
 void release(Generation* generation) {
-  if (generation != nullptr && --generation->threads == 0 && generation != current.load(std::memory_order_relaxed))
-    delete generation;
+  if (--generation->threads != 0 || generation == current.load(std::memory_order_relaxed)) return;
+  std::erase(living, generation);
+  delete generation;
 }
 
 void forget_targets(Cpu& cpu) {
@@ -54,18 +63,15 @@ void forget_targets(Cpu& cpu) {
   for (aarch64::ReturnEntry& entry : cpu.return_stack) entry.pc = 1;
 }
 
-// Moves the thread to the current generation.
-Generation& synchronize(Cpu& cpu) {
-  Generation* generation = current.load(std::memory_order_acquire);
-  if (cpu.generation == generation) return *generation;
-  std::lock_guard guard(lock);
-  generation = current.load(std::memory_order_relaxed);
+// Under the lock: moves the thread to the current generation.
+void synchronize_locked(Cpu& cpu) {
+  Generation* generation = current.load(std::memory_order_relaxed);
   auto* old = static_cast<Generation*>(cpu.generation);
+  if (generation == old) return;
   generation->threads++;
   cpu.generation = generation;
   release(old);
   forget_targets(cpu);
-  return *generation;
 }
 
 u64 now_ns() {
@@ -80,20 +86,24 @@ void note_translated(u64 pc) {
   if (page + 4096 > translated_high.load(std::memory_order_relaxed)) translated_high.store(page + 4096);
 }
 
-// The code at pc, translated if need be; 0 after a fetch fault. May move the thread to a new generation.
-u64 find_or_translate(Cpu& cpu) {
-  Generation* generation = &synchronize(cpu);
-  if (u64 code = generation->map.find(cpu.pc)) return code;
-  std::unique_lock guard(lock);
-  if (current.load(std::memory_order_relaxed) != generation || !generation->has_room()) {
-    if (current.load(std::memory_order_relaxed) == generation) {
-      log(Log::memory, "code memory is full: starting a new generation");
-      counters.flushes++;
-      current.store(new Generation(options.code_memory), std::memory_order_release);
-    }
-    guard.unlock();
-    generation = &synchronize(cpu);
-    guard.lock();
+// The code at pc, translated if need be; 0 after a fetch fault. May move the thread to a newer generation, and then forgets
+// `edge`, which was of the old one.
+u64 find_or_translate(Cpu& cpu, const Edge*& edge) {
+  // A thread's own generation lives as long as the thread is in it.
+  auto* generation = static_cast<Generation*>(cpu.generation);
+  if (generation == current.load(std::memory_order_acquire)) {
+    if (u64 code = generation->map.find(cpu.pc)) return code;
+  }
+  std::lock_guard guard(lock);
+  if (!current.load(std::memory_order_relaxed)->has_room()) {
+    log(Log::memory, "code memory is full: starting a new generation");
+    counters.flushes++;
+    begin_generation();
+  }
+  if (generation != current.load(std::memory_order_relaxed)) {
+    edge = nullptr;
+    synchronize_locked(cpu);
+    generation = static_cast<Generation*>(cpu.generation);
   }
   if (u64 code = generation->map.find(cpu.pc)) return code;
   if (!executable_ranges.allows(cpu.pc)) return 0;  // a block does not leave its page
@@ -223,7 +233,7 @@ void start(const Options& requested) {
   const char* missing = nullptr;
   if (!stencil::host_supported(missing))
     fatal(std::string("this CPU lacks ") + missing, "ferry needs x86-64-v3 (Haswell or Zen, and later)");
-  current.store(new Generation(options.code_memory), std::memory_order_release);
+  begin_generation();
 }
 
 void attach(Cpu& cpu) {
@@ -256,10 +266,9 @@ Exit run(Cpu& cpu) {
   const Edge* edge = nullptr;  // the unlinked edge that brought us here
   bool indirect = false;
   for (;;) {
-    void* generation = cpu.generation;
-    u64 code = (cpu.pc & 3) == 0 ? find_or_translate(cpu) : 0;
+    u64 code = (cpu.pc & 3) == 0 ? find_or_translate(cpu, edge) : 0;
     if (code == 0) return fetch_fault(cpu);
-    if (edge != nullptr && cpu.generation == generation) link_edge(cpu, *edge, code);
+    if (edge != nullptr) link_edge(cpu, *edge, code);
     if (indirect) remember_target(cpu, code);
     edge = nullptr;
     indirect = false;
@@ -337,18 +346,8 @@ bool handle_fault(Cpu& cpu, void* info, void* context) {
 void invalidate(GuestAddr begin, GuestAddr end) {
   if (raw(begin) >= translated_high.load() || raw(end) <= translated_low.load()) return;
   std::lock_guard guard(lock);
-  Generation* generation = current.load(std::memory_order_relaxed);
-  u64 first = raw(begin) >> 12, last = (raw(end) + 4095) >> 12;
   u32 count = 0;
-  if (last - first <= generation->pages.size()) {
-    for (u64 page = first; page < last; page++) count += generation->invalidate_page(page);
-  } else {
-    std::vector<u64> hit;
-    for (const auto& [page, blocks] : generation->pages) {
-      if (page >= first && page < last) hit.push_back(page);
-    }
-    for (u64 page : hit) count += generation->invalidate_page(page);
-  }
+  for (Generation* generation : living) count += generation->invalidate_pages(raw(begin) >> 12, (raw(end) + 4095) >> 12);
   counters.invalidated_blocks += count;
   if (count != 0)
     log(Log::memory, "invalidated %u blocks in %#llx-%#llx", count, (unsigned long long)raw(begin),
@@ -378,13 +377,14 @@ void after_fork_in_parent(Cpu&) {
 void after_fork_in_child(Cpu& cpu) {
   auto* generation = static_cast<Generation*>(cpu.generation);
   attached_threads = 1;
-  // Generations that other threads were still in stay mapped: their users are gone, but so is the count's meaning.
+  // Generations that only other threads were in stay mapped: they are the parent's, and nobody here runs in them.
+  std::erase_if(living, [&](const Generation* other) { return other != generation; });
   bool copied = generation->code.adopt_copy(fork_copy);
   fork_copy = -1;
   generation->threads = 1;
   if (!copied || generation != current.load()) {
     // Without a copy the code memory is the parent's: leave it alone and start afresh.
-    current.store(new Generation(options.code_memory));
+    begin_generation();
   }
   lock.unlock();
 }

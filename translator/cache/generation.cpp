@@ -109,6 +109,20 @@ u64 Generation::locate(u64 run) const {
   return block.pc + 4 * i;
 }
 
+u32 Generation::invalidate_pages(u64 first, u64 last) {
+  u32 count = 0;
+  if (last - first <= pages.size()) {
+    for (u64 page = first; page < last; page++) count += invalidate_page(page);
+    return count;
+  }
+  std::vector<u64> hit;
+  for (const auto& [page, blocks_of_page] : pages) {
+    if (page >= first && page < last) hit.push_back(page);
+  }
+  for (u64 page : hit) count += invalidate_page(page);
+  return count;
+}
+
 u32 Generation::invalidate_page(u64 page) {
   auto found = pages.find(page);
   if (found == pages.end()) return 0;

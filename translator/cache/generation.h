@@ -80,10 +80,11 @@ class Generation {
   const Edge& edge_at(u64 exit_operand) const;
   const Block& block_at(u64 exit_operand) const;
 
-  // Drops the blocks of one guest page; returns how many.
-  u32 invalidate_page(u64 page);
+  // Drops the blocks of the guest pages in [first, last); returns how many.
+  u32 invalidate_pages(u64 first, u64 last);
 
  private:
+  u32 invalidate_page(u64 page);
   u64 place_stub(stencil::ThunkKind kind);
 };
 
