@@ -110,6 +110,7 @@ void tell_the_kernel(const loader::LoadedProgram& loaded, const std::string& exe
   for (const loader::Mapping& mapping : loaded.mappings)
     syscalls::adopt_mapping(mapping.begin, mapping.end, mapping.protection);
   syscalls::set_initial_break(loaded.brk_start);
+  syscalls::set_stack(loaded.stack.begin, loaded.stack.end);
   syscalls::set_program_image({.executable = executable,
                                .arguments_begin = loaded.arguments_begin,
                                .arguments_end = loaded.arguments_end,

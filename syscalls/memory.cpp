@@ -40,6 +40,7 @@ struct AddressSpace {
   std::vector<SharedSegment> segments;  // attached by shmat
   u64 break_begin = 0, break_end = 0;   // what brk() says
   u64 reserved_end = 0;                 // of the area kept free for it; 0: not reserved yet
+  u64 stack_begin = 0, stack_end = 0;
 
   // The translator keeps to what the guest may execute, which the host's protection does not show.
   void assign(u64 begin, u64 end, int protection) {
@@ -140,6 +141,12 @@ void set_initial_break(GuestAddr address) {
   space().break_begin = space().break_end = raw(address);
 }
 
+void set_stack(GuestAddr begin, GuestAddr end) {
+  std::lock_guard lock(space().mutex);
+  space().stack_begin = raw(begin);
+  space().stack_end = raw(end);
+}
+
 void heap_range(GuestAddr& begin, GuestAddr& end) {
   std::lock_guard lock(space().mutex);
   begin = GuestAddr{page_up(space().break_begin)};
@@ -205,13 +212,19 @@ Result<i64> sys_munmap(Thread&, Addr address, Size size) {
 
 Result<i64> sys_mprotect(Thread&, Addr address, Size size, Flags<protections> protection) {
   if (raw(address.value) % page_size != 0) return fail(EINVAL);
-  // Without BTI and MTE their bits are invalid (arch_validate_prot); growing mappings are not made (see sys_mmap).
-  if ((protection.value & ~u64{guest_protections | 8 /* PROT_SEM */}) != 0) return fail(EINVAL);
+  // Without BTI and MTE their bits are invalid (arch_validate_prot); nothing grows upwards.
+  constexpr u64 known = guest_protections | 8 /* PROT_SEM */ | PROT_GROWSDOWN;
+  if ((protection.value & ~known) != 0) return fail(EINVAL);
   if (size.value == 0) return 0;
   Result<Range> range = page_range(address.value, size.value);
   if (!range) return fail(ENOMEM);
   std::lock_guard lock(space().mutex);
   if (!space().ranges.owns(range->begin, range->end)) return fail(ENOMEM);
+  if ((protection.value & PROT_GROWSDOWN) != 0) {
+    // To the beginning of what grows; of all that the guest has, its stack does (see sys_mmap).
+    if (range->begin < space().stack_begin || range->begin >= space().stack_end) return fail(EINVAL);
+    range->begin = std::max(space().stack_begin, space().ranges.begin_of(range->begin));
+  }
   u64 length = range->end - range->begin;
   TRY(from_raw(raw_syscall(SYS_mprotect, range->begin, length, static_cast<u64>(host_protection(protection.value)))));
   space().assign(range->begin, range->end, guest_protection(protection.value));

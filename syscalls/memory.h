@@ -11,6 +11,9 @@ void adopt_mapping(GuestAddr begin, GuestAddr end, int protection);
 // Where brk() begins: the end of the image's bss, any alignment. Before the guest runs.
 void set_initial_break(GuestAddr address);
 
+// The main thread's stack, adopted already: the one mapping that grows downwards as far as mprotect() is concerned.
+void set_stack(GuestAddr begin, GuestAddr end);
+
 // The heap as brk() has made it so far: [begin, end) by pages.
 void heap_range(GuestAddr& begin, GuestAddr& end);
 

@@ -44,6 +44,11 @@ int Ranges::protection_at(u64 address) const {
   return range != ranges_.end() && range->begin <= address ? range->protection : 0;
 }
 
+u64 Ranges::begin_of(u64 address) const {
+  auto range = first_ending_after(address);
+  return range != ranges_.end() && range->begin <= address ? range->begin : address;
+}
+
 u64 Ranges::owned_end(u64 at, u64 end) const {
   for (auto range = first_ending_after(at); range != ranges_.end() && range->begin <= at && at < end; ++range)
     at = std::min(range->end, end);

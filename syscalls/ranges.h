@@ -19,6 +19,7 @@ class Ranges {
 
   bool owns(u64 begin, u64 end) const { return owned_end(begin, end) == end; }
   int protection_at(u64 address) const;  // 0 where there is no range
+  u64 begin_of(u64 address) const;       // of the range it lies in; `address` where there is none
   // The end of the part of [at, end) that begins at `at` and belongs to ranges without a hole; `at` itself when none does.
   u64 owned_end(u64 at, u64 end) const;
   // The end of the hole that begins at `at`, at most `end`; `at` itself when a range is there.

@@ -1,6 +1,7 @@
 // Code runs where PROT_EXEC says so and nowhere else: jumps into data are SIGSEGV with SEGV_ACCERR at the address jumped to,
 // also where the same code has run before. mm/memory.c, arch/arm64/mm/fault.c.
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -131,6 +132,23 @@ static void data_stack_and_heap(void) {
   free(heap);
 }
 
+// As the C library makes the stack executable when a library it loads asks for that.
+static void stack_made_executable(size_t page) {
+  char on_stack[64] __attribute__((aligned(16)));
+  emit(on_stack, 1);
+  DENIED(on_stack);
+  char* top = (char*)((uintptr_t)on_stack & -page);
+  CHECK(mprotect(top, page, PROT_READ | PROT_WRITE | PROT_EXEC | PROT_GROWSDOWN) == 0);
+  RUNS(on_stack, 2);
+  emit(top - page, 2);
+  RUNS(top - page, 3);
+  CHECK(mprotect(top, page, PROT_READ | PROT_WRITE | PROT_GROWSDOWN) == 0);
+  DENIED(on_stack);
+  DENIED(top - page);
+  char* elsewhere = map(page, PROT_READ);
+  CHECK(mprotect(elsewhere, page, PROT_READ | PROT_GROWSDOWN) == -1 && errno == EINVAL);
+}
+
 static void in_a_child(size_t page) {
   char* code = map(2 * page, PROT_READ | PROT_WRITE);
   emit(code, 1);
@@ -183,6 +201,7 @@ int main(int argc, char** argv) {
   replaced_moved_and_shared(page);
   beyond_the_file(page);
   data_stack_and_heap();
+  stack_made_executable(page);
   in_a_child(page);
   read_implies_exec(page);
   return 0;

@@ -161,6 +161,14 @@ TEST(Call, mprotect__pkey_mprotect__pkey_alloc__pkey_free) {
   EXPECT_EQ(guest.call(number::mprotect, at, page, PROT_READ | 0x10 /* PROT_BTI */), -EINVAL);
   EXPECT_EQ(guest.call(number::mprotect, at, page, PROT_READ | 0x20 /* PROT_MTE */), -EINVAL);
   EXPECT_EQ(guest.call(number::mprotect, at, 0, PROT_READ), 0);
+  EXPECT_EQ(guest.call(number::mprotect, at, page, PROT_READ | PROT_GROWSUP), -EINVAL);
+  EXPECT_EQ(guest.call(number::mprotect, at, page, PROT_READ | PROT_GROWSDOWN), -EINVAL) << "no stack";
+  set_stack(GuestAddr{reinterpret_cast<u64>(at)}, GuestAddr{reinterpret_cast<u64>(at + 2 * page)});
+  EXPECT_EQ(guest.call(number::mprotect, at, 2 * page, PROT_READ | PROT_WRITE), 0);
+  EXPECT_EQ(guest.call(number::mprotect, at + page, page, PROT_READ | PROT_GROWSDOWN), 0);
+  EXPECT_EQ(host_permissions(at), "r--p") << "down to the beginning";
+  EXPECT_EQ(guest.call(number::mprotect, at + page, page, PROT_READ | PROT_WRITE), 0);
+  set_stack({}, {});
   EXPECT_EQ(guest.call(number::mprotect, 0x10000, page, PROT_READ), -ENOMEM) << "not mapped";
   EXPECT_EQ(guest.call(number::mprotect, u64{1} << 50, page, PROT_READ), -ENOMEM);
   EXPECT_EQ(guest.call(number::pkey_mprotect, at, page, PROT_NONE, -1), 0);

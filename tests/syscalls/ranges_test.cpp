@@ -15,6 +15,9 @@ TEST(Ranges, neighbours_join_only_with_one_protection) {
   EXPECT_TRUE(ranges.owns(10, 40));
   EXPECT_FALSE(ranges.owns(9, 40));
   EXPECT_EQ(ranges.protection_at(30), 3);
+  EXPECT_EQ(ranges.begin_of(29), 10u);
+  EXPECT_EQ(ranges.begin_of(30), 30u);
+  EXPECT_EQ(ranges.begin_of(40), 40u) << "no range";
 }
 
 TEST(Ranges, a_hole_splits) {
