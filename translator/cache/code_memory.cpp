@@ -38,15 +38,14 @@ CodeMemory::CodeMemory(size_t size) : size_(size) {
         map(nullptr, size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
     return;
   }
-  fd_ = move_out_of_the_way(fd);
-  write_ = map(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd_);
-  run_ = map(nullptr, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, fd_);
+  write_ = map(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd);
+  run_ = map(nullptr, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, fd);
+  close(fd);  // the guest must not come upon it
 }
 
 CodeMemory::~CodeMemory() {
   munmap(write_, size_);
   if (run_ != write_) munmap(run_, size_);
-  if (fd_ >= 0) close(fd_);
 }
 
 void CodeMemory::commit(size_t offset) {
@@ -59,7 +58,7 @@ void CodeMemory::commit(size_t offset) {
 }
 
 int CodeMemory::copy_for_child(size_t used) const {
-  if (fd_ < 0) return -1;  // a private mapping: fork copies it
+  if (run_ == write_) return -1;  // a private mapping: fork copies it
   int copy = memfd_create("ferry-code", MFD_CLOEXEC);
   if (copy < 0) return -1;
   copy = move_out_of_the_way(copy);
@@ -77,12 +76,11 @@ int CodeMemory::copy_for_child(size_t used) const {
 }
 
 bool CodeMemory::adopt_copy(int fd) {
-  if (fd_ < 0) return true;
+  if (run_ == write_) return true;
   if (fd < 0) return false;
   map(write_, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd);
   map(run_, size_, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd);
-  close(fd_);
-  fd_ = fd;
+  close(fd);
   committed_ = 0;
   return true;
 }

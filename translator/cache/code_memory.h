@@ -32,7 +32,6 @@ class CodeMemory {
 
  private:
   size_t size_;
-  int fd_ = -1;
   u8* write_ = nullptr;
   u8* run_ = nullptr;
   size_t committed_ = 0;
