@@ -12,6 +12,7 @@
 #include <linux/random.h>
 #include <linux/rtc.h>
 #include <linux/sockios.h>
+#include <linux/vm_sockets.h>
 #include <linux/vt.h>
 
 // <asm/termbits.h> has the structures TCGETS2 and its like are sized by, but clashes with libc's <termios.h>: not included together.
@@ -52,7 +53,7 @@ struct IoctlRow {
   u32 request;
   Transfer transfer;
   Shape shape;
-  char name[26];
+  char name[34];
 };
 constexpr IoctlRow rows[] = {
 #define IOCTL(request, transfer, type) {static_cast<u32>(request), Transfer::transfer, shape_of<type>, #request},

@@ -1,6 +1,7 @@
 // Waiting for descriptors with a signal mask of its own. While the host's kernel waits with the guest's mask, a signal for the
 // guest ends the wait as it would on hardware; the five signals that ferry needs itself are never blocked (signals.h).
 #include <algorithm>
+#include <memory>
 
 #include "syscalls/forward.h"
 #include "syscalls/handlers.h"
@@ -28,14 +29,20 @@ Result<HostMask> host_mask(GuestPtr<Sigset> guest, u64 size) {
   return mask;
 }
 
-constexpr int most_events = 256;  // in one answer; more wait for the next call, which the interface allows
+constexpr int usual_events = 64;        // fit on the stack
+constexpr int most_events = 64 * 1024;  // in one answer; more wait for the next call, which the interface allows
 
 template <class Wait>
 Result<i64> wait_for_events(Fd fd, GuestPtr<EpollEvent> events, int maximum, Wait wait) {
   if (is_protected_descriptor(fd.value)) return fail(EBADF);
   if (maximum <= 0) return fail(EINVAL);
-  HostLayout<EpollEvent> host[most_events];
-  i64 count = TRY(from_raw(wait(reinterpret_cast<u64>(host), static_cast<u64>(std::min(maximum, most_events)))));
+  using HostEvent = HostLayout<EpollEvent>;
+  maximum = std::min(maximum, most_events);
+  HostEvent usual[usual_events];
+  std::unique_ptr<HostEvent[]> many;
+  if (maximum > usual_events) many = std::make_unique_for_overwrite<HostEvent[]>(static_cast<size_t>(maximum));
+  const HostEvent* host = many ? many.get() : usual;
+  i64 count = TRY(from_raw(wait(reinterpret_cast<u64>(host), static_cast<u64>(maximum))));
   for (i64 i = 0; i < count; i++) {
     EpollEvent event;
     convert_epoll_event(host[i], event);

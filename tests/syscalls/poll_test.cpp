@@ -4,6 +4,8 @@
 #include <sys/select.h>
 #include <unistd.h>
 
+#include <vector>
+
 #include "syscalls/abi.h"
 #include "tests/syscalls/guest.h"
 
@@ -50,6 +52,26 @@ TEST(Call, epoll_ctl__epoll_pwait__epoll_pwait2) {
   Timespec none{};
   EXPECT_EQ(guest.call(number::epoll_pwait2, epoll, events, 3, &none, nullptr, 8), 1);
   EXPECT_EQ(events[0].data, 0x5555666677778888u);
+  close(static_cast<int>(epoll));
+}
+
+TEST(Call, epoll_pwait_with_many_events) {
+  Guest guest;
+  Pipe pipe;
+  pipe.fill();
+  i64 epoll = guest.call(number::epoll_create1, 0);
+  ASSERT_GE(epoll, 0);
+  constexpr u64 many = 700;
+  std::vector<int> copies;
+  for (u64 i = 0; i < many; i++) {
+    copies.push_back(dup(pipe.ends[0]));
+    guest_abi::EpollEvent event{EPOLLIN, 0, i};
+    ASSERT_EQ(guest.call(number::epoll_ctl, epoll, EPOLL_CTL_ADD, copies.back(), &event), 0);
+  }
+  std::vector<guest_abi::EpollEvent> events(many);
+  ASSERT_EQ(guest.call(number::epoll_pwait, epoll, events.data(), many, 0, nullptr, 8), static_cast<i64>(many));
+  for (u64 i = 0; i < many; i++) EXPECT_EQ(events[i].data, i);
+  for (int copy : copies) close(copy);
   close(static_cast<int>(epoll));
 }
 
