@@ -1,5 +1,6 @@
 #include "command/program.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,10 @@ bool is_program(const char* host_path) {
   return stat(host_path, &status) == 0 && S_ISREG(status.st_mode) && access(host_path, X_OK) == 0;
 }
 
+bool is_in_sysroot(std::string_view host_path) {
+  return !sysroots::sysroot().empty() && host_path.starts_with(sysroots::sysroot() + "/");
+}
+
 // In PATH's directories, only those files that are (or are not) in the sysroot.
 std::string search(std::string_view name, std::string_view path, bool in_sysroot) {
   sysroots::PathBuffer buffer;
@@ -24,8 +29,8 @@ std::string search(std::string_view name, std::string_view path, bool in_sysroot
     std::string candidate{path.substr(0, colon)};
     if (candidate.empty()) candidate = ".";
     (candidate += '/') += name;
-    auto host = sysroots::resolve(candidate.c_str(), sysroots::LastLink::follow, buffer);
-    if (host && (*host != candidate.c_str()) == in_sysroot && is_program(*host)) return candidate;
+    auto host = sysroots::resolve_at(AT_FDCWD, candidate.c_str(), sysroots::LastLink::follow, buffer);
+    if (host && is_in_sysroot(*host) == in_sysroot && is_program(*host)) return candidate;
     if (colon == path.npos) return {};
     path.remove_prefix(colon + 1);
   }

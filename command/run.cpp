@@ -28,7 +28,7 @@ constexpr Isa guest_isa = Isa::aarch64;
 
 std::string resolve_guest_path(const std::string& path) {
   sysroots::PathBuffer buffer;
-  auto host = sysroots::resolve(path.c_str(), sysroots::LastLink::follow, buffer);
+  auto host = sysroots::resolve_at(AT_FDCWD, path.c_str(), sysroots::LastLink::follow, buffer);
   return host ? std::string{*host} : path;  // the loader's open() says what is wrong with it
 }
 

@@ -46,7 +46,7 @@ namespace {
 // Where the guest's path to a program is on the host. A path that is too long is found out by the kernel.
 std::string program_host_path(const std::string& path) {
   PathBuffer buffer;
-  Result<const char*> found = host_path(path.c_str(), true, buffer);
+  Result<const char*> found = host_path(AT_FDCWD, path.c_str(), true, buffer);
   return found ? std::string{*found} : path;
 }
 

@@ -26,7 +26,7 @@ Result<i64> open_path(int directory, const PathBuffer& path, u64 flags, u32 mode
   if (handled) return proc ? Result<i64>{*proc} : std::unexpected(proc.error());
   PathBuffer buffer;
   bool follows_last = (flags & guest_abi::open_nofollow) == 0 && (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
-  const char* host = TRY(host_path(path.text, follows_last, buffer));
+  const char* host = TRY(host_path(directory, path.text, follows_last, buffer));
   return from_raw(host_syscall(host_number::openat, static_cast<u64>(directory), reinterpret_cast<u64>(host),
                                open_flags_to_host(flags), mode));
 }
@@ -52,7 +52,8 @@ Result<i64> sys_openat2(Thread&, DirFd directory, PathAt<follow> path, In<OpenHo
   TRY_VOID(read_path(path.value, text));
   const char* host = text.text;
   // With RESOLVE_ flags the kernel must see the path as the guest wrote it.
-  if (host_how.resolve == 0) host = TRY(host_path(text.text, (host_how.flags & guest_abi::open_nofollow) == 0, buffer));
+  if (host_how.resolve == 0)
+    host = TRY(host_path(directory.value, text.text, (host_how.flags & guest_abi::open_nofollow) == 0, buffer));
   host_how.flags = open_flags_to_host(host_how.flags);
   return from_raw(host_syscall(host_number::openat2, static_cast<u64>(directory.value), reinterpret_cast<u64>(host),
                                reinterpret_cast<u64>(&host_how), sizeof host_how));
@@ -68,7 +69,7 @@ Result<i64> sys_readlinkat(Thread&, DirFd directory, PathAt<keep> path, OutBuffe
     TRY_VOID(copy_to_guest(target.value, link, length));
     return static_cast<i64>(length);
   }
-  const char* host = TRY(host_path(text.text, false, buffer));
+  const char* host = TRY(host_path(directory.value, text.text, false, buffer));
   bool in_proc = strncmp(text.text, "/proc/", 6) == 0;  // such a link names a file by its path on the host
   if (!in_proc) {
     return from_raw(host_syscall(host_number::readlinkat, static_cast<u64>(directory.value),
@@ -96,7 +97,7 @@ Result<i64> sys_getcwd(Thread&, OutString buffer, Size size) {
 Result<i64> sys_chroot(Thread&, Path<follow> path) {
   keep_own_executable();
   PathBuffer buffer;
-  u64 host = TRY(host_path(path.value, true, buffer));
+  u64 host = TRY(host_path(AT_FDCWD, path.value, true, buffer));
   i64 done = TRY(from_raw(host_syscall(host_number::chroot, host)));
   sysroots::leave_sysroot();
   return done;
@@ -105,8 +106,8 @@ Result<i64> sys_chroot(Thread&, Path<follow> path) {
 Result<i64> sys_pivot_root(Thread&, Path<follow> new_root, Path<follow> put_old) {
   keep_own_executable();
   PathBuffer first, second;
-  u64 root = TRY(host_path(new_root.value, true, first));
-  u64 old = TRY(host_path(put_old.value, true, second));
+  u64 root = TRY(host_path(AT_FDCWD, new_root.value, true, first));
+  u64 old = TRY(host_path(AT_FDCWD, put_old.value, true, second));
   i64 done = TRY(from_raw(host_syscall(host_number::pivot_root, root, old)));
   sysroots::leave_sysroot();
   return done;
@@ -152,7 +153,7 @@ struct HostAddress {
     char path[sizeof name.sun_path + 1] = {};
     memcpy(path, name.sun_path, sizeof name.sun_path);
     PathBuffer buffer;
-    Result<const char*> host = host_path(path, true, buffer);
+    Result<const char*> host = host_path(AT_FDCWD, path, true, buffer);
     if (!host || *host == path || strlen(*host) >= sizeof name.sun_path) return;
     strcpy(name.sun_path, *host);
     at = reinterpret_cast<u64>(&name);

@@ -61,7 +61,7 @@ struct HostArgument<Path<Last>, index> {
   static constexpr bool raw = false;
   PathBuffer buffer;
   Result<u64> before(const Call& call) {
-    return host_path(GuestAddr{call.arguments[index]}, follows(call, Last{}), buffer);
+    return host_path(AT_FDCWD, GuestAddr{call.arguments[index]}, follows(call, Last{}), buffer);
   }
   Result<void> after() { return {}; }
 };
@@ -70,7 +70,8 @@ struct HostArgument<PathAt<Last>, index> {
   static constexpr bool raw = false;
   PathBuffer buffer;
   Result<u64> before(const Call& call) {
-    return host_path(GuestAddr{call.arguments[index]}, follows(call, Last{}), buffer);
+    int directory = static_cast<i32>(call.arguments[index - 1]);
+    return host_path(directory, GuestAddr{call.arguments[index]}, follows(call, Last{}), buffer);
   }
   Result<void> after() { return {}; }
 };

@@ -21,19 +21,20 @@ Result<void> read_path(GuestAddr path, PathBuffer& buffer) {
   return fail(ENAMETOOLONG);
 }
 
-Result<const char*> host_path(const char* path, bool follow_last, PathBuffer& buffer) {
+Result<const char*> host_path(int directory, const char* path, bool follow_last, PathBuffer& buffer) {
   if (follow_last) {
     if (const char* target = proc_link_target(path)) path = target;
   }
-  return sysroots::resolve(path, follow_last ? sysroots::LastLink::follow : sysroots::LastLink::keep, buffer.text);
+  return sysroots::resolve_at(directory, path, follow_last ? sysroots::LastLink::follow : sysroots::LastLink::keep,
+                              buffer.text);
 }
 
-Result<u64> host_path(GuestAddr path, bool follow_last, PathBuffer& buffer) {
+Result<u64> host_path(int directory, GuestAddr path, bool follow_last, PathBuffer& buffer) {
   if (raw(path) == 0) return 0;
   PathBuffer guest;
   // What cannot be read is for the kernel to refuse, in its own order of errors.
   if (!read_path(path, guest)) return raw(path);
-  const char* host = TRY(host_path(static_cast<const char*>(guest.text), follow_last, buffer));
+  const char* host = TRY(host_path(directory, static_cast<const char*>(guest.text), follow_last, buffer));
   // Unchanged: the guest's own bytes go to the kernel. Another path may lie anywhere; the kernel gets it from the buffer.
   if (host == guest.text) return raw(path);
   if (host != buffer.text) {

@@ -34,6 +34,10 @@ int open_in_root(const char* path, LastLink last) {
   return fd < 0 ? -errno : static_cast<int>(fd);
 }
 
+bool is_in_root(std::string_view path) {
+  return path.starts_with(root) && (path.size() == root.size() || path[root.size()] == '/');
+}
+
 // The host path of an open descriptor, from /proc; 0 when it cannot be told or lies outside the sysroot.
 size_t path_of(int fd, PathBuffer& buffer) {
   char name[32] = "/proc/self/fd/";
@@ -45,10 +49,14 @@ size_t path_of(int fd, PathBuffer& buffer) {
   while (count > 0) *end++ = digits[--count];
   *end = 0;
   ssize_t size = readlink(name, buffer, sizeof buffer);
-  if (size < static_cast<ssize_t>(root.size()) || size >= static_cast<ssize_t>(sizeof buffer) - 1) return 0;
+  if (size < 0 || size >= static_cast<ssize_t>(sizeof buffer) - 1) return 0;
   std::string_view found{buffer, static_cast<size_t>(size)};
-  if (!found.starts_with(root) || (found.size() > root.size() && found[root.size()] != '/')) return 0;
-  return found.size();
+  return is_in_root(found) ? found.size() : 0;
+}
+
+size_t path_of_working_directory(PathBuffer& buffer) {
+  long size = syscall(SYS_getcwd, buffer, sizeof buffer);  // with its final zero
+  return size > 1 && is_in_root({buffer, static_cast<size_t>(size - 1)}) ? static_cast<size_t>(size - 1) : 0;
 }
 
 Result<const char*> resolve_by_walk(const char* path, LastLink last, PathBuffer& buffer) {
@@ -65,6 +73,9 @@ const char* finish(const char* path, size_t size, PathBuffer& buffer) {
   const char* inside = buffer + root.size();
   return is_host_directory(inside) ? inside : buffer;
 }
+
+// rmdir and rename refuse ".", whatever its name is otherwise.
+bool ends_in_dot(std::string_view path) { return path == "." || path.ends_with("/."); }
 
 }  // namespace
 
@@ -117,6 +128,24 @@ Result<const char*> resolve(const char* path, LastLink last, PathBuffer& buffer)
     default:  // EAGAIN: ".." met a rename; EMFILE, ENFILE
       return resolve_by_walk(path, last, buffer);
   }
+}
+
+Result<const char*> resolve_at(int directory, const char* path, LastLink last, PathBuffer& buffer) {
+  if (path[0] == '/' || path[0] == 0 || !active.load(std::memory_order_relaxed)) return resolve(path, last, buffer);
+  PathBuffer joined;
+  size_t size = directory == AT_FDCWD ? path_of_working_directory(joined) : path_of(directory, joined);
+  size_t length = strlen(path);
+  if (size == 0 || ends_in_dot(path) || size + 1 + length >= sizeof joined) return path;
+  joined[size] = '/';
+  memcpy(joined + size + 1, path, length + 1);
+  const char* guest = joined + root.size();
+  Result<const char*> found = resolve(guest, last, buffer);
+  if (!found) return path;
+  // The file the kernel would find itself: then it gets the guest's own bytes, and its own errors come back.
+  if (*found != guest) return strcmp(*found, joined) == 0 ? path : *found;
+  int flags = last == LastLink::keep ? AT_SYMLINK_NOFOLLOW : 0;
+  if (!is_plainly_the_host(guest) && faccessat(AT_FDCWD, guest, F_OK, flags) != 0) return path;
+  return strcpy(buffer, guest);
 }
 
 std::string_view guest_view(std::string_view path) {

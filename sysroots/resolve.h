@@ -2,9 +2,9 @@
 // host's own. So programs see the sysroot's libraries and the user's files, with one tree laid over the other.
 // Symbolic links are followed as if the sysroot were the root: openat2(2) RESOLVE_IN_ROOT, or component by component without it.
 //
-// What is not redirected: relative paths, and paths relative to a descriptor, go to the kernel as they are. With the working
-// directory (or the descriptor) inside the sysroot they stay in it, except where they meet an absolute symbolic link or climb
-// out of the tree by "..": the kernel follows those from the host's root.
+// A relative path whose directory (the working directory, or a descriptor's) lies in the sysroot means what the absolute path made
+// of both would mean, so that a program that walks down from "/" by openat finds the user's files too; only what is new is made
+// in the directory itself. Relative to a directory of the host, a path goes to the kernel as it is.
 #pragma once
 #include <climits>
 #include <string>
@@ -36,6 +36,9 @@ void leave_sysroot();
 // the host's. Costs one extra host call when the path is not in the sysroot and three short ones when it is.
 // ELOOP (more than 40 links), EACCES (a directory of the sysroot), ENAMETOOLONG: the guest's errors.
 Result<const char*> resolve(const char* path, LastLink last, PathBuffer& buffer);
+
+// The same for a path relative to `directory`, a descriptor or AT_FDCWD.
+Result<const char*> resolve_at(int directory, const char* path, LastLink last, PathBuffer& buffer);
 
 // The other direction, for getcwd, /proc/self/exe, /proc/self/maps: a host path as the guest knows it, without the sysroot before
 // it. Returns a tail of `path`, or "/".

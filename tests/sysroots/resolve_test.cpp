@@ -76,6 +76,32 @@ TEST_F(ResolveTest, what_exists_in_the_sysroot_is_found_there) {
   EXPECT_EQ(follow("/empty"), "S/empty");
 }
 
+TEST_F(ResolveTest, relative_to_a_directory_of_the_sysroot_is_as_from_its_absolute_path) {
+  auto at = [](const std::string& directory, const char* path, LastLink last) {
+    int fd = open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    PathBuffer buffer;
+    std::string found = shorten(resolve_at(fd, path, last, buffer));
+    close(fd);
+    return found;
+  };
+  std::string root = tree->path();
+  EXPECT_EQ(at(root, "usr/lib/libc.so", LastLink::follow), "usr/lib/libc.so");  // the kernel finds it as it is
+  EXPECT_EQ(at(root, "etc/absolute", LastLink::follow), "S/usr/lib/libc.so");
+  EXPECT_EQ(at(root, "etc/absolute", LastLink::keep), "etc/absolute");
+  EXPECT_EQ(at(root + "/usr/lib", "../../../../../etc/chain", LastLink::follow), "S/usr/lib/libc.so");
+  EXPECT_EQ(at(root, "tmp", LastLink::follow), "/tmp");
+  EXPECT_EQ(at(root, "tmp/new-file", LastLink::keep), "/tmp/new-file");
+  EXPECT_EQ(at(root + "/usr/lib", "../../proc/self/status", LastLink::follow), "/usr/lib/../../proc/self/status");
+  EXPECT_EQ(at(root, ".", LastLink::keep), ".");
+  EXPECT_EQ(at(root, "new-file", LastLink::keep), "new-file");
+  EXPECT_EQ(at("/", "usr/lib/libc.so", LastLink::follow), "usr/lib/libc.so");
+
+  test::Tree outside;
+  outside.file("/x");
+  std::string below_tmp = outside.path().substr(1) + "/x";
+  EXPECT_EQ(at(root, below_tmp.c_str(), LastLink::follow), outside.path() + "/x");
+}
+
 TEST_F(ResolveTest, what_does_not_exist_there_is_the_hosts) {
   EXPECT_EQ(follow("/no/such/file"), "/no/such/file");
   EXPECT_EQ(follow("/empty/new-file"), "/empty/new-file");
