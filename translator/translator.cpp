@@ -347,7 +347,8 @@ void invalidate(GuestAddr begin, GuestAddr end) {
   if (raw(begin) >= translated_high.load() || raw(end) <= translated_low.load()) return;
   std::lock_guard guard(lock);
   u32 count = 0;
-  for (Generation* generation : living) count += generation->invalidate_pages(raw(begin) >> 12, (raw(end) + 4095) >> 12);
+  for (Generation* generation : living)
+    count += generation->invalidate_pages(raw(begin) >> 12, (raw(end) + 4095) >> 12);
   counters.invalidated_blocks += count;
   if (count != 0)
     log(Log::memory, "invalidated %u blocks in %#llx-%#llx", count, (unsigned long long)raw(begin),

@@ -176,7 +176,7 @@ struct Forge {
   void add_stencil(const Object& object, u32 id, u32 form, u32 section, std::map<u32, u32>& placed) {
     const Elf64_Shdr& s = object.sections[section];
     const char* function = object.name(s);
-        u32 number = form & 0xff;
+    u32 number = form & 0xff;
     Stencil& slot = number == 0 && id < stencils.size() ? stencils[id] : forms[{id, number}];
 
     if (id >= stencils.size() || slot.allocated)
@@ -187,7 +187,9 @@ struct Forge {
                     static_cast<u32>(holes.size()),
                     0,
                     0,
-                    static_cast<u16>(form >> 8), 0, 1};
+                    static_cast<u16>(form >> 8),
+                    0,
+                    1};
     if (s.sh_size > 0x7fff) die("%s is too large", function);
     object.each_relocation(section, [&](const Elf64_Rela& r, const Elf64_Sym& symbol) {
       std::optional<Patch> patch = patch_of(object.header->e_machine, ELF64_R_TYPE(r.r_info));

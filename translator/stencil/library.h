@@ -60,12 +60,12 @@ struct Stencil {
   u16 size;  // bytes, without a final jump to `next`
   u16 hole_count;
   u32 first_hole;
-    u16 first_form;  // id of the first of its other forms; they are consecutive
+  u16 first_form;  // id of the first of its other forms; they are consecutive
   u16 forms;       // which forms there are besides 0: bit f is form f
   u16 result;      // 0, or 1 + the operand whose new value becomes `last`
   u16 reserved;
 
-  u32 allocated;   // 0: no such instruction
+  u32 allocated;  // 0: no such instruction
 };
 
 struct Header {

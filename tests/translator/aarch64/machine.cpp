@@ -23,7 +23,8 @@ void on_fault(int signal, siginfo_t* info, void* context) {
 
 void map_at(u64 address, u64 size) {
   void* wanted = reinterpret_cast<void*>(address);
-  void* p = mmap(wanted, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, -1, 0);
+  void* p = mmap(wanted, size, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, -1, 0);
   if (p == wanted) return;
   perror("mapping the test window");
   abort();
@@ -40,7 +41,7 @@ Machine::Machine() {
   map_at(ORACLE_CODE, ORACLE_CODE_SIZE);
   map_at(ORACLE_WINDOW, ORACLE_WINDOW_SIZE);
   for (u64 i = 0; i < ORACLE_WINDOW_SIZE / 8; i++) reinterpret_cast<u64*>(ORACLE_WINDOW)[i] = oracle_pattern(i);
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_sigaction = on_fault;
   action.sa_flags = SA_SIGINFO | SA_NODEFER;
   for (int signal : {SIGSEGV, SIGBUS, SIGILL, SIGTRAP}) sigaction(signal, &action, nullptr);
@@ -79,8 +80,10 @@ OracleResult Machine::run(Tier tier, const OracleState& state, u64 instructions)
   cpu_.exclusive_address = ~u64{0};
 
   translator::Exit exit{translator::ExitReason::poll};
-  if (tier == Tier::baseline) exit = translator::run(cpu_);
-  else for (u64 n = 0; n < instructions && exit.reason == translator::ExitReason::poll; n++) exit = translator::step(cpu_);
+  if (tier == Tier::baseline)
+    exit = translator::run(cpu_);
+  else
+    for (u64 n = 0; n < instructions && exit.reason == translator::ExitReason::poll; n++) exit = translator::step(cpu_);
   OracleResult result{};
   memcpy(result.state.x, cpu_.x, sizeof cpu_.x);
   result.state.sp = cpu_.sp;
@@ -90,7 +93,9 @@ OracleResult Machine::run(Tier tier, const OracleState& state, u64 instructions)
   result.state.fpcr = translator::read_fpcr(cpu_);
   result.state.fpsr = translator::read_fpsr(cpu_);
   switch (exit.reason) {
-    case translator::ExitReason::undefined: result.signal = SIGILL; break;
+    case translator::ExitReason::undefined:
+      result.signal = SIGILL;
+      break;
     case translator::ExitReason::fault:
       result.signal = static_cast<u64>(exit.signal);
       result.fault_address = exit.address;
@@ -99,7 +104,8 @@ OracleResult Machine::run(Tier tier, const OracleState& state, u64 instructions)
       // The words after the tested ones are where they go on.
       if (result.state.pc < state.pc + 4 * instructions) result.signal = SIGTRAP;
       break;
-    default: break;
+    default:
+      break;
   }
   oracle_check_window(&result);
   return result;
@@ -110,7 +116,8 @@ std::string differences(const OracleResult& expected, const OracleResult& actual
   auto compare = [&](const char* name, int index, u64 e, u64 a) {
     if (e == a) return;
     char line[128];
-    snprintf(line, sizeof line, index < 0 ? "  %s%.0d: expected %#llx, got %#llx\n" : "  %s%d: expected %#llx, got %#llx\n", name,
+    snprintf(line, sizeof line,
+             index < 0 ? "  %s%.0d: expected %#llx, got %#llx\n" : "  %s%d: expected %#llx, got %#llx\n", name,
              index < 0 ? 0 : index, static_cast<unsigned long long>(e), static_cast<unsigned long long>(a));
     text += line;
   };

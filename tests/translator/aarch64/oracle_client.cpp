@@ -72,7 +72,8 @@ bool run_oracle(const std::vector<char>& request, const char* processor, void* r
 
 std::optional<std::vector<OracleResult>> results_of(std::vector<char>& request, size_t count) {
   std::vector<OracleResult> results(count);
-  if (!run_oracle(request, FERRY_ORACLE_CPU, results.data(), results.size() * sizeof(OracleResult))) return std::nullopt;
+  if (!run_oracle(request, FERRY_ORACLE_CPU, results.data(), results.size() * sizeof(OracleResult)))
+    return std::nullopt;
   return results;
 }
 }  // namespace

@@ -79,7 +79,7 @@ static struct OracleResult result;
 static struct UContext main_context;
 static int running;
 static struct OracleHeader header;
-static u64 probed;  // cases
+static u64 probed;                                              // cases
 static unsigned char outcomes[ORACLE_CODE_SIZE / ORACLE_SLOT];  // of probes
 static char alternate_stack[65536] __attribute__((aligned(16)));
 
@@ -157,13 +157,16 @@ static void publish_code(u64 begin, u64 end) {
 void oracle_main(void) {
   u64 stack[3] = {(u64)alternate_stack, 0, sizeof alternate_stack};
   system_call(nr_sigaltstack, (long)stack, 0, 0, 0, 0, 0);
-  struct KernelSigaction action = {handler, 0x4 | 0x08000000 | 0x40000000, restorer, 0};  // SA_SIGINFO, SA_ONSTACK, SA_NODEFER
+  struct KernelSigaction action = {handler, 0x4 | 0x08000000 | 0x40000000, restorer,
+                                   0};  // SA_SIGINFO, SA_ONSTACK, SA_NODEFER
   const int signals[] = {4, 5, 7, 8, 11};
-  for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++) system_call(nr_rt_sigaction, signals[i], (long)&action, 0, 8, 0, 0);
+  for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
+    system_call(nr_rt_sigaction, signals[i], (long)&action, 0, 8, 0, 0);
 
   read_all(&header, sizeof header);
   u64 slot = header.words + 1;
-  if (header.magic != ORACLE_MAGIC || header.words > ORACLE_BLOCK_WORDS || header.count > ORACLE_CODE_SIZE / 4 / slot) leave(7);
+  if (header.magic != ORACLE_MAGIC || header.words > ORACLE_BLOCK_WORDS || header.count > ORACLE_CODE_SIZE / 4 / slot)
+    leave(7);
   map_at(ORACLE_CODE, ORACLE_CODE_SIZE, 7);
   map_at(ORACLE_WINDOW, ORACLE_WINDOW_SIZE, 3);
   for (u64 i = 0; i < ORACLE_WINDOW_SIZE / 8; i++) ((u64*)ORACLE_WINDOW)[i] = oracle_pattern(i);

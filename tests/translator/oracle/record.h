@@ -12,9 +12,9 @@
 // Both sides map these at the same addresses: one slot for each case, its words and a last one that traps ...
 #define ORACLE_CODE 0x20000000ul
 #define ORACLE_CODE_SIZE 0x1000000ul
-#define ORACLE_SLOT 8ul         // bytes, of cases that are one instruction
-#define ORACLE_BLOCK_WORDS 31ul // most instructions of a case
-#define ORACLE_BLOCK_SLOT 128ul // bytes, of cases that are up to so many
+#define ORACLE_SLOT 8ul          // bytes, of cases that are one instruction
+#define ORACLE_BLOCK_WORDS 31ul  // most instructions of a case
+#define ORACLE_BLOCK_SLOT 128ul  // bytes, of cases that are up to so many
 // ... and memory that instructions may access, filled by oracle_pattern(); around it nothing is mapped.
 #define ORACLE_WINDOW 0x10000000ul
 #define ORACLE_WINDOW_SIZE 0x2000ul
@@ -35,10 +35,10 @@ struct OracleState {
 
 struct OracleResult {
   struct OracleState state;
-  uint64_t signal;         // 0: the instruction completed
+  uint64_t signal;  // 0: the instruction completed
   uint64_t fault_address;
-  uint64_t memory_hash;    // of the words of the window that changed; 0 when none did
-  uint64_t changed_offset; // the first changed word's
+  uint64_t memory_hash;     // of the words of the window that changed; 0 when none did
+  uint64_t changed_offset;  // the first changed word's
   uint64_t changed_value;
 };
 

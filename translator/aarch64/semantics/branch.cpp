@@ -36,15 +36,23 @@ cbnz(Cpu&, Src<sf> rt, Target) {
 // The half of the register that holds the tested bit; the mask is the bit's in that half.
 template <int b5>
 FERRY_INLINE u32 tested_half(Src<b5> rt) {
-  if constexpr (b5) return static_cast<u32>(rt.get() >> 32);
-  else return rt.get();
+  if constexpr (b5)
+    return static_cast<u32>(rt.get() >> 32);
+  else
+    return rt.get();
 }
 
 template <int b5>
-SEM_AS(Branch) tbz(Cpu&, Src<b5> rt, UImm mask, Target) { return {(tested_half(rt) & static_cast<u32>(mask)) == 0}; }
+SEM_AS(Branch)
+tbz(Cpu&, Src<b5> rt, UImm mask, Target) {
+  return {(tested_half(rt) & static_cast<u32>(mask)) == 0};
+}
 
 template <int b5>
-SEM_AS(Branch) tbnz(Cpu&, Src<b5> rt, UImm mask, Target) { return {(tested_half(rt) & static_cast<u32>(mask)) != 0}; }
+SEM_AS(Branch)
+tbnz(Cpu&, Src<b5> rt, UImm mask, Target) {
+  return {(tested_half(rt) & static_cast<u32>(mask)) != 0};
+}
 
 template <int...>
 SEM_AS(IndirectJump)

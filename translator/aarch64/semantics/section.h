@@ -3,7 +3,6 @@
 // Include it inside namespace ferry::aarch64, after the section's semantic functions.
 // FERRY_SECTION_FLAGS_ARE_SEPARATE: functions of rows that read or write flags use nothing else of their Cpu.
 
-
 // For each row, the instance of its semantic function that a variant selects; nullptr for an unallocated combination.
 #define A64(name, ...)                                 \
   struct Instance_##name {                             \
@@ -78,8 +77,8 @@ consteval StencilEntry form_entry(u64 id) {
   constexpr bool from_registers = form >= stencil::flag_form;
   StencilEntry entry{id, nullptr, static_cast<u64>(form) | static_cast<u64>(Reading::result + 1) << 8};
   if constexpr ((forwarded < 0 || Reading::has_form(forwarded)) && (!from_registers || (use.reads && use.separate)))
-    entry.code = &Reading::template stencil<
-        forwarded, semantic::FlagUse{use.reads, use.writes, use.separate, from_registers}>;
+    entry.code =
+        &Reading::template stencil<forwarded, semantic::FlagUse{use.reads, use.writes, use.separate, from_registers}>;
   return entry;
 }
 
