@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -77,6 +78,16 @@ const char* finish(const char* path, size_t size, PathBuffer& buffer) {
 // rmdir and rename refuse ".", whatever its name is otherwise.
 bool ends_in_dot(std::string_view path) { return path == "." || path.ends_with("/."); }
 
+// A name in a directory where the kernel finds what it means without help: the usual case of walking through a tree.
+bool is_plainly_there(int directory, const char* name, LastLink last) {
+  if (strchr(name, '/') != nullptr || strcmp(name, "..") == 0) return false;
+  char absolute[16] = "/";
+  if (is_host_directory(strncat(absolute, name, sizeof absolute - 2))) return false;  // if `directory` is the root
+  struct stat status;
+  return fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+         (last == LastLink::keep || !S_ISLNK(status.st_mode));
+}
+
 }  // namespace
 
 Result<void> set_sysroot(const std::string& directory) {
@@ -132,6 +143,7 @@ Result<const char*> resolve(const char* path, LastLink last, PathBuffer& buffer)
 
 Result<const char*> resolve_at(int directory, const char* path, LastLink last, PathBuffer& buffer) {
   if (path[0] == '/' || path[0] == 0 || !active.load(std::memory_order_relaxed)) return resolve(path, last, buffer);
+  if (is_plainly_there(directory, path, last)) return path;
   PathBuffer joined;
   size_t size = directory == AT_FDCWD ? path_of_working_directory(joined) : path_of(directory, joined);
   size_t length = strlen(path);
