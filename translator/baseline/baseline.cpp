@@ -1,3 +1,5 @@
+// Translating a block: read and decode its words, decide which stencils (dead flags, fused pairs, forms that take values from host
+// registers), then paste them between a poll thunk and the thunks of its edges. A block is one entry and several exits.
 #include "translator/baseline/baseline.h"
 
 #include <string.h>
