@@ -17,7 +17,7 @@ inline constexpr int row_count = static_cast<int>(RowId::count);
 enum class Flags : u8 { _ = 0, r = 1, w = 2, rw = 3 };
 
 struct Row {
-  const char* name;
+  char name[32];  // in place, like the fields' names
   Pattern pattern;
   Flags flags;
 

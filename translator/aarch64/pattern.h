@@ -16,7 +16,7 @@ inline constexpr int max_fields = 12;
 enum class Selector : u8 { value, highest_bit, lowest_bit };
 
 struct Field {
-  const char* name = nullptr;  // not NUL-terminated: `name_length` characters
+  char name[8] = {};  // in place: pointers would have to be relocated at every start of the program
   u8 name_length = 0;
   u8 low = 0;    // position of the lowest bit
   u8 width = 0;  // bits
@@ -117,11 +117,11 @@ consteval Pattern parse_pattern(const char* text) {
         field.variant = true;
         p++;
       }
-      field.name = p;
       while ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || *p == '_' ||
-             (p != field.name && *p >= '0' && *p <= '9'))
-        p++;
-      field.name_length = static_cast<u8>(p - field.name);
+             (field.name_length != 0 && *p >= '0' && *p <= '9')) {
+        if (field.name_length == sizeof field.name - 1) pattern_error("a field's name is too long");
+        field.name[field.name_length++] = *p++;
+      }
       if (field.name_length == 0) pattern_error("unexpected character");
       field.width = 1;
       if (*p == ':') {

@@ -25,7 +25,9 @@ using translator::ExitReason;
 namespace {
 
 constexpr u32 max_instructions = 64;
+constexpr u32 max_branches = 4;  // of 1 to 8, the least translation for loops as fast as without a limit
 constexpr u32 words_ahead = 16;
+constexpr size_t commit_ahead = 4096;
 constexpr u64 page_size = 4096;
 constexpr u32 isb_mask = 0xfffff0ff, isb_value = 0xd50330df;
 
@@ -58,6 +60,7 @@ bool read_ahead(u64 pc, Plan& plan) {
 // False when the first word cannot be read.
 bool plan_block(const Generation& generation, u64 pc, Plan& plan) {
   const stencil::Library& library = stencil::library();
+  u32 branches = 0;
   while (plan.count < plan.available || read_ahead(pc, plan)) {
     Instruction& instruction = plan.instructions[plan.count];
     u32 word = plan.words[plan.count];
@@ -72,8 +75,8 @@ bool plan_block(const Generation& generation, u64 pc, Plan& plan) {
     if (control != Control::next && control != Control::branch) return true;
     plan.falls_through = true;
     if (plan.count == plan.readable || (word & isb_mask) == isb_value) return true;
-    // After a conditional branch go on only where nothing is translated yet.
-    if (control == Control::branch && generation.map.find(at + 4) != 0) return true;
+    // After a conditional branch go on only where nothing is translated yet, and not far: what follows may never run.
+    if (control == Control::branch && (++branches == max_branches || generation.map.find(at + 4) != 0)) return true;
   }
   return plan.count != 0;
 }
@@ -229,7 +232,7 @@ Translation translate(Generation& generation, GuestAddr guest_pc) {
   fuse_pairs(plan);
   forward_results(plan);
 
-  generation.code.commit(generation.used + 16384);
+  generation.code.commit(generation.used + commit_ahead);
   Placer placer{generation,
                 {generation.code.writable(generation.code.run_base() + generation.used),
                  generation.code.run_base() + generation.used}};

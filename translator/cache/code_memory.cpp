@@ -12,7 +12,7 @@
 namespace ferry::cache {
 
 namespace {
-constexpr size_t commit_step = 64 * 1024;
+constexpr size_t commit_step = 16 * 1024;
 
 u8* map(void* at, size_t size, int protection, int flags, int fd) {
   void* p = mmap(at, size, protection, flags, fd, 0);
@@ -51,9 +51,9 @@ CodeMemory::~CodeMemory() {
 void CodeMemory::commit(size_t offset) {
   if (offset < committed_) return;
   size_t step = size_ - committed_ < commit_step ? size_ - committed_ : commit_step;
-  // Best effort: older kernels take the faults one by one.
+  // Best effort: older kernels take the faults one by one. The executable view needs none: the kernel maps the pages around
+  // a read fault that are in the page cache already (filemap_map_pages).
   madvise(write_ + committed_, step, MADV_POPULATE_WRITE);
-  if (run_ != write_) madvise(run_ + committed_, step, MADV_POPULATE_READ);
   committed_ += step;
 }
 
