@@ -175,7 +175,7 @@ Exit exit_of(const Cpu& cpu) {
 
 // A poll exit: renews the budget, and says whether somebody asked for it.
 bool poll_wanted(Cpu& cpu) {
-  if (cpu.budget < 0) cpu.budget = block_budget;
+  if (__atomic_load_n(&cpu.budget, __ATOMIC_RELAXED) < 0) __atomic_store_n(&cpu.budget, block_budget, __ATOMIC_RELAXED);
   return __atomic_exchange_n(&cpu.poll_requested, 0, __ATOMIC_ACQUIRE) != 0;
 }
 
@@ -222,7 +222,7 @@ Exit run_reference(Cpu& cpu) {
   for (;;) {
     cpu.exit_reason = static_cast<u64>(ExitReason::poll);
     if (step_reference(cpu, exit)) return exit;
-    if (--cpu.budget < 0 && poll_wanted(cpu)) return {ExitReason::poll};
+    if (__atomic_sub_fetch(&cpu.budget, 1, __ATOMIC_RELAXED) < 0 && poll_wanted(cpu)) return {ExitReason::poll};
   }
 }
 
