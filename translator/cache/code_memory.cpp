@@ -8,6 +8,7 @@
 
 #include "guest/check.h"
 #include "guest/log.h"
+#include "translator/stencil/host.h"
 
 namespace ferry::cache {
 
@@ -34,16 +35,26 @@ CodeMemory::CodeMemory(size_t size) : size_(size) {
   if (fd < 0 || ftruncate(fd, static_cast<off_t>(size)) != 0) {
     if (fd >= 0) close(fd);
     log(Log::warning, "code memory has one writable and executable view: memfd_create failed");
-    write_ = run_ =
-        map(nullptr, size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    map_one_view();
     return;
   }
   write_ = map(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd);
   run_ = map(nullptr, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, fd);
   close(fd);  // the guest must not come upon it
+  if (stencil::rewriting_works(write_, run_base())) return;
+  log(Log::memory, "code memory has one writable and executable view: this host runs stale code when there are two");
+  unmap();
+  map_one_view();
 }
 
-CodeMemory::~CodeMemory() {
+CodeMemory::~CodeMemory() { unmap(); }
+
+void CodeMemory::map_one_view() {
+  write_ = run_ =
+      map(nullptr, size_, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+}
+
+void CodeMemory::unmap() {
   munmap(write_, size_);
   if (run_ != write_) munmap(run_, size_);
 }

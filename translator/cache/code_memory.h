@@ -1,5 +1,6 @@
 // Code memory: one stretch of address space with a writable and an executable view of the same pages, so that no mapping is
-// ever both (where memfd_create is denied it falls back to a single view and says so in the log).
+// ever both (where memfd_create is denied, or the host is an emulator that two views confuse, it falls back to a single view and
+// says so in the log).
 #pragma once
 #include <optional>
 
@@ -31,6 +32,9 @@ class CodeMemory {
   static void drop_copy(int fd);
 
  private:
+  void map_one_view();
+  void unmap();
+
   size_t size_;
   u8* write_ = nullptr;
   u8* run_ = nullptr;

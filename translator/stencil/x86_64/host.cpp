@@ -137,6 +137,8 @@ void fill_padding(u8* write, size_t size) {
 
 void publish(u64, u64) {}  // x86 keeps instruction fetch coherent
 
+bool rewriting_works(u8*, u64) { return true; }
+
 bool host_supported(const char*& missing) {
   __builtin_cpu_init();
   if (!__builtin_cpu_supports("avx2"))
