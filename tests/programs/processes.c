@@ -27,6 +27,7 @@ static void copies_of_memory(void) {
     _exit(private);
   }
   CHECK(wait_for(child) == 2 && private == 1 && *shared == 3);
+#ifndef EMULATED_HOST  // qemu-user's vfork is fork
   // vfork's child borrows the parent's memory.
   volatile int borrowed = 1;
   child = vfork();
@@ -35,6 +36,7 @@ static void copies_of_memory(void) {
     _exit(0);
   }
   CHECK(wait_for(child) == 0 && borrowed == 5);
+#endif
   puts("copies of memory");
 }
 
@@ -64,7 +66,9 @@ static void execution(char* self) {
   char* arguments[] = {"sh", "-c", "echo spawned; exit 4", NULL};
   char* environment[] = {NULL};
   CHECK(posix_spawn(&child, "/bin/sh", NULL, NULL, arguments, environment) == 0 && wait_for(child) == 4);
+#ifndef EMULATED_HOST  // its child tells the failure in memory that it borrows, which qemu-user copies
   CHECK(posix_spawn(&child, "/no/such/program", NULL, NULL, arguments, environment) == ENOENT);
+#endif
   CHECK(unlink("script") == 0 && unlink("garbage") == 0);
   CHECK(WEXITSTATUS(system("exit 21")) == 21);
   FILE* pipe = popen("echo a | tr a b", "r");

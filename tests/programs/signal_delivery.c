@@ -152,6 +152,9 @@ static void every_signal(void) {
   } action = {count, 0, 0, 0};
   for (int signal = 1; signal <= 64; signal++) {
     if (signal == SIGKILL || signal == SIGSTOP) continue;
+#ifdef EMULATED_HOST
+    if (signal >= 63) continue;  // qemu-user uses two host signals itself, and these take their numbers
+#endif
     CHECK(syscall(SYS_rt_sigaction, signal, &action, NULL, 8) == 0);
     calls = 0;
     CHECK(syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), signal) == 0);

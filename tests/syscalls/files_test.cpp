@@ -278,8 +278,10 @@ TEST(ProcFiles, tell_of_the_guest) {
   EXPECT_EQ(guest.call(number::openat, at_cwd, "/proc/self/maps", O_RDWR, 0), -EACCES);
   strcpy(strings, "new!");
   EXPECT_EQ(content(guest, "/proc/self/cmdline").substr(0, 4), "new!") << "as the memory is now";
+#ifndef EMULATED_HOST  // qemu-user makes up a /proc/self/stat of its own
   std::string status = content(guest, "/proc/self/stat");
   EXPECT_EQ(status.find(pid + " (prog)"), 0u) << status;
+#endif
 }
 
 TEST(ProcFiles, maps_shows_the_guests_ranges_only) {

@@ -270,10 +270,12 @@ TEST(Call, brk) {
   EXPECT_EQ(heap[5 * page], 0);
   // Below the start, or more than there is room for: the break stays.
   EXPECT_EQ(guest.call(number::brk, start - 1), static_cast<i64>(start + 10 * page));
+#ifndef EMULATED_HOST  // qemu-user 7.2 maps over what is there in spite of MAP_FIXED_NOREPLACE
   EXPECT_EQ(guest.call(number::brk, u64{1} << 46), static_cast<i64>(start + 10 * page));
   // What is reserved for the heap is not the guest's to map over by accident, nor the host's to use.
   void* host = mmap(heap + 32 * page, page, PROT_READ, anonymous | MAP_FIXED_NOREPLACE, -1, 0);
   EXPECT_EQ(host, MAP_FAILED);
+#endif
 }
 
 TEST(Call, shmat__shmdt) {

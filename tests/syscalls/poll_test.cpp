@@ -49,9 +49,11 @@ TEST(Call, epoll_ctl__epoll_pwait__epoll_pwait2) {
   EXPECT_EQ(guest.call(number::epoll_pwait, epoll, events, 3, 0, &mask, 8), 2);
   EXPECT_EQ(guest.call(number::epoll_pwait, epoll, events, 3, 0, &mask, 4), -EINVAL);
   EXPECT_EQ(guest.call(number::epoll_ctl, epoll, EPOLL_CTL_DEL, one.ends[0], bad_pointer), 0) << "DEL takes no event";
+#ifndef EMULATED_HOST  // not in qemu-user 7.2
   Timespec none{};
   EXPECT_EQ(guest.call(number::epoll_pwait2, epoll, events, 3, &none, nullptr, 8), 1);
   EXPECT_EQ(events[0].data, 0x5555666677778888u);
+#endif
   close(static_cast<int>(epoll));
 }
 

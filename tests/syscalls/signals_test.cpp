@@ -186,6 +186,9 @@ TEST_F(Signals, AlternateStack) {
 TEST_F(Signals, EverySignalOfTheGuestReachesIt) {
   for (int signal = 1; signal <= 64; signal++) {
     if (signal == SIGKILL || signal == SIGSTOP) continue;
+#ifdef EMULATED_HOST
+    if (signal >= 63) continue;  // qemu-user uses two host signals itself, and these take their numbers
+#endif
     handle(signal, 0x1000u * static_cast<u64>(signal), SA_NODEFER);
     ASSERT_TRUE(send(signal)) << signal;
     deliver_signals(thread);

@@ -88,7 +88,9 @@ TEST(Strace, strings_are_escaped_and_cut) {
   std::string exact(32, 'a'), longer(33, 'a');
   EXPECT_EQ(t.line(number::write, null, exact.c_str(), 32), "write(" + fd + ", \"" + exact + "\", 32) = 32\n");
   EXPECT_EQ(t.line(number::write, null, longer.c_str(), 33), "write(" + fd + ", \"" + exact + "\"..., 33) = 33\n");
+#ifndef EMULATED_HOST  // qemu-user looks at the buffer before the descriptor
   EXPECT_EQ(t.line(number::write, -1, bad_pointer, 3), "write(-1, 0x10, 3) = -1 EBADF (Bad file descriptor)\n");
+#endif
   close(null);
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""create_test.py FERRY: `ferry sysroot` from end to end, against a repository made here: packages by dpkg-deb, signed by a key made here."""
+"""create_test.py FERRY COMMAND...: `ferry sysroot` from end to end, against a repository made here: packages by dpkg-deb, signed by a key made here."""
 import gzip
 import hashlib
 import os
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-FERRY = sys.argv[1]
+FERRY = sys.argv[1:]
 
 
 def tool(*command, **options):
@@ -85,7 +85,7 @@ class Test:
 
     def ferry(self, *arguments, status=0):
         environment = {**os.environ, "FERRY_SYSROOTS": str(self.home)}
-        done = subprocess.run([FERRY, "sysroot", *arguments], capture_output=True, text=True, env=environment)
+        done = subprocess.run([*FERRY, "sysroot", *arguments], capture_output=True, text=True, env=environment)
         assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
         if status != 0:
             assert done.stderr.startswith("ferry: ") and done.stderr.count("\n") == 1, f"not one line: {done.stderr!r}"

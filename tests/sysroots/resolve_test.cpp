@@ -91,7 +91,9 @@ TEST_F(ResolveTest, relative_to_a_directory_of_the_sysroot_is_as_from_its_absolu
   EXPECT_EQ(at(root + "/usr/lib", "../../../../../etc/chain", LastLink::follow), "S/usr/lib/libc.so");
   EXPECT_EQ(at(root, "tmp", LastLink::follow), "/tmp");
   EXPECT_EQ(at(root, "tmp/new-file", LastLink::keep), "/tmp/new-file");
+#ifndef EMULATED_HOST  // no openat2 in qemu-user 7.2, and without it the answer is spelled /proc/self/status
   EXPECT_EQ(at(root + "/usr/lib", "../../proc/self/status", LastLink::follow), "/usr/lib/../../proc/self/status");
+#endif
   EXPECT_EQ(at(root, ".", LastLink::keep), ".");
   EXPECT_EQ(at(root, "new-file", LastLink::keep), "new-file");
   EXPECT_EQ(at("/", "usr/lib/libc.so", LastLink::follow), "usr/lib/libc.so");
@@ -170,6 +172,9 @@ TEST_F(ResolveTest, relative_paths_stay) {
 }
 
 TEST_F(ResolveTest, too_long_a_path_is_an_error) {
+#ifdef EMULATED_HOST
+  GTEST_SKIP() << "qemu-user shortens paths";
+#endif
   std::string path = "/usr";
   while (path.size() < PATH_MAX + 10) path += "/../usr";
   EXPECT_EQ(shorten([&] {
