@@ -17,6 +17,8 @@ struct Instruction {
 
   const Row& description() const { return rows[static_cast<int>(row)]; }
   u32 variant() const { return static_cast<u32>(stencil - first_stencil(row)); }
+  bool reads_flags() const { return (static_cast<u8>(row_flags.of[static_cast<int>(row)]) & 1) != 0; }
+  bool writes_flags() const { return (static_cast<u8>(row_flags.of[static_cast<int>(row)]) & 2) != 0; }
   // Direct branches: where to.
   GuestAddr target() const { return GuestAddr{operands[operand_count - 1]}; }
 };

@@ -85,13 +85,13 @@ bool plan_block(const Generation& generation, u64 pc, Plan& plan) {
 void drop_dead_flags(Plan& plan) {
   bool live = true;
   for (u32 i = plan.count; i-- != 0;) {
-    const aarch64::Row& row = plan.instructions[i].description();
+    Instruction& instruction = plan.instructions[i];
     if (plan.controls[i] != Control::next || may_fault(plan.words[i])) live = true;
-    if (row.writes_flags()) {
-      if (!live) plan.instructions[i].stencil--;
+    if (instruction.writes_flags()) {
+      if (!live) instruction.stencil--;
       live = false;
     }
-    if (row.reads_flags()) live = true;
+    if (instruction.reads_flags()) live = true;
   }
 }
 
@@ -128,7 +128,7 @@ void forward_results(Plan& plan) {
     }
     plan.stencils[i] = stencil::form_id(plan.stencils[i], base, form);
     if (base.result != 0) last = instruction.operands[base.result - 1];
-    if (instruction.description().writes_flags()) flags_travel = true;
+    if (instruction.writes_flags()) flags_travel = true;
   }
 }
 
