@@ -1,0 +1,99 @@
+// A region: guest code that is compiled as one, and the host code that comes of it. Plain data, on its way between the
+// guest's process, the optimiser's, and the store; every byte of it is checked when it is read back (read_*()).
+// Guest addresses in it are offsets from a base, a whole page of guest memory, so that one region serves wherever its
+// file is mapped; they may be negative only where a branch leads out of the region.
+#pragma once
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "guest/types.h"
+#include "translator/stencil/library.h"
+
+namespace ferry::optimizer {
+
+// Of what a region may consist: more is refused on both sides.
+inline constexpr u32 max_region_instructions = 4096;
+inline constexpr u32 max_region_pages = 64;
+inline constexpr u32 max_entries = 256;
+inline constexpr size_t max_code_bytes = size_t{1} << 20;
+
+// Consecutive guest instructions.
+struct Stretch {
+  u32 offset;  // bytes from the base; a multiple of 4
+  std::vector<u32> words;
+};
+
+// An indirect branch was seen to go there.
+struct IndirectTarget {
+  u32 site, target;  // offsets
+};
+
+// What is to be compiled: the guest's business is which instructions, the optimiser's how control flows through them.
+struct Request {
+  u64 base = 0;                    // where it is mapped in the process that asks: for logs; code never depends on it
+  bool storable = false;           // from a file, so that another process may meet it again
+  u64 heat = 0;                    // samples, for the queue's order
+  std::vector<Stretch> stretches;  // ascending, disjoint; instructions that have run
+  std::vector<u32> entries;        // offsets inside the stretches; the first is the hot block
+  std::vector<IndirectTarget> indirect_targets;
+};
+
+// Where control enters the code. It arrives as at a block's entry: guest state in Cpu, no host register but its pointer.
+struct Entry {
+  u32 offset;  // guest
+  u32 code;    // of its first host instruction, aligned for stencil::redirect()
+};
+
+// A host instruction that accesses guest memory, and where to go on when it faults: code that makes Cpu exact, cpu.pc
+// included, and leaves with the exit_reason that the signal handler has set.
+struct FaultEdge {
+  u32 access, edge;  // code offsets; ascending by access
+};
+
+// The guest instruction that the host code from `code` on belongs to, for locate() and profilers; approximate.
+struct Line {
+  u32 code;  // ascending
+  u32 offset;
+};
+
+enum class RelocationKind : u8 {
+  base,    // the base's guest address; abs_64
+  helper,  // the address of helpers[index]; abs_64
+  exit,    // the code, or until there is some the thunk, of the guest instruction at exits[index]
+};
+
+struct Relocation {
+  u32 code;  // offset of the patched field
+  stencil::Patch patch;
+  RelocationKind kind;
+  u16 index;
+  i32 addend;
+};
+
+struct Region {
+  std::vector<u8> code;  // position-independent; to be placed at a multiple of code_alignment
+  std::vector<Entry> entries;
+  std::vector<i32> exits;  // guest offsets, of direct branches and of returns from calls
+  std::vector<std::string> helpers;
+  std::vector<Relocation> relocations;
+  std::vector<FaultEdge> fault_edges;
+  std::vector<Line> lines;
+  std::vector<Stretch> stretches;  // the guest code it stands for: installed only where memory holds just this
+  u32 instructions = 0;            // guest instructions compiled, counting one as often as it was inlined
+};
+
+inline constexpr u32 code_alignment = 64;
+
+// As bytes, and back. read_*: nullopt when anything is out of bounds or contradicts itself; never reads beyond `bytes`.
+std::vector<u8> write_request(const Request& request);
+std::optional<Request> read_request(std::span<const u8> bytes);
+std::vector<u8> write_region(const Region& region);
+std::optional<Region> read_region(std::span<const u8> bytes);
+
+// By which regions are found: a hash of the first words at an entry, as many as there are up to key_words on its page.
+inline constexpr u32 key_words = 8;
+u64 entry_key(std::span<const u32> words);
+
+}  // namespace ferry::optimizer
