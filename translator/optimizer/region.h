@@ -44,6 +44,8 @@ struct Request {
 struct Entry {
   u32 offset;  // guest
   u32 code;    // of its first host instruction, aligned for stencil::redirect()
+  bool
+      in_map;  // false: for returns from calls that the region makes, where `offset` has a better entry or none is wanted
 };
 
 // A host instruction that accesses guest memory, and where to go on when it faults: code that makes Cpu exact, cpu.pc
