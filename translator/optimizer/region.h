@@ -32,8 +32,10 @@ struct IndirectTarget {
 
 // What is to be compiled: the guest's business is which instructions, the optimiser's how control flows through them.
 struct Request {
-  u64 base = 0;                    // where it is mapped in the process that asks: for logs; code never depends on it
-  bool storable = false;           // from a file, so that another process may meet it again
+  u64 base = 0;           // where it is mapped in the process that asks: for logs; code never depends on it
+  bool storable = false;  // from a file, so that another process may meet it again
+  std::string file;       // which, when that is known, and where in it the base is: for the profile and for logs
+  u64 file_offset = 0;
   u64 heat = 0;                    // samples, for the queue's order
   std::vector<Stretch> stretches;  // ascending, disjoint; instructions that have run
   std::vector<u32> entries;        // offsets inside the stretches; the first is the hot block

@@ -1,0 +1,82 @@
+// The persistent store, as a guest's process sees it: the regions that earlier runs paid for, in one file that is mapped read-only
+// and found by entry_key(). The optimiser's process is its only writer (store_writer.h); a reader needs no lock. store_format.h
+// says what the file looks like and why a torn, cut or altered one is never executed.
+#pragma once
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "guest/types.h"
+#include "translator/optimizer/store_format.h"
+
+namespace ferry::optimizer {
+
+// Where stores are kept: $FERRY_CACHE_DIR, else $XDG_CACHE_HOME/ferry, else ~/.cache/ferry; empty when none of them is known. Not to
+// be asked for under AT_SECURE: the environment is the caller's.
+std::string store_directory();
+
+// All that decides the code of a region besides the guest's bytes: this ferry (its build id), what this processor offers, and
+// how the code is made. A different one is a different file. The optimiser's process must use that of the ferry that started
+// it: pass it on. About a microsecond.
+std::string store_identity();
+
+// Which file of the directory an identity's store is: regions-0123456789abcdef.
+std::string store_file_name(std::string_view identity);
+
+// A region in the store whose entry has the key that was looked for. To be parsed by read_region(), and installed only where guest
+// memory holds its words.
+struct StoreCandidate {
+  std::span<const u8> region;
+  u32 entry;  // index in Region::entries
+};
+
+struct StoreCandidates {
+  StoreCandidate items[max_candidates];
+  u32 count = 0;
+
+  const StoreCandidate* begin() const { return items; }
+  const StoreCandidate* end() const { return items + count; }
+};
+
+// One thread at a time (the translation lock is held around it). Holds no descriptor.
+class StoreReader {
+ public:
+  StoreReader() = default;
+  ~StoreReader() { close(); }
+  StoreReader(const StoreReader&) = delete;
+  StoreReader& operator=(const StoreReader&) = delete;
+
+  // False: there is none, or none that may be used; what is wrong with one that exists goes into the log. `directory` may be empty.
+  // `secure`: AT_SECURE; then nothing is used. About ten system calls when there is one, one when there is none.
+  bool open(const std::string& directory, std::string_view identity, bool secure);
+  void close();
+  bool is_open() const { return header_ != nullptr; }
+
+  // The regions with an entry of this key, the newest first, each with its checksum verified. They stay readable until close() or
+  // refresh(), even when the writer replaces the file. A miss is one or two cache lines.
+  StoreCandidates find(u64 key) {
+    StoreCandidates found;
+    if (header_ != nullptr) look_up(key, RecordKind::region, found);
+    return found;
+  }
+
+  // Whether the writer has replaced the file: one load. Then close() and open() to see the new one.
+  bool is_replaced() const;
+
+  // For the writer, which looks a region up by the key of its request, and what it could make nothing of.
+  StoreCandidates find_request(u64 request_key);
+  bool is_bad(u64 request_key);
+
+  // For people and tests: the records that the index leads to, in the order of the file.
+  template <class Use>
+  void for_each_record(Use&& use) const;
+
+ private:
+  void look_up(u64 key, RecordKind kind, StoreCandidates& found);
+
+  const StoreHeader* header_ = nullptr;
+  u64 size_ = 0;   // of the mapping
+  u64 index_ = 0;  // StoreHeader::index as last checked
+};
+
+}  // namespace ferry::optimizer
