@@ -6,12 +6,13 @@
 namespace ferry {
 
 enum class Log : u32 {
-  warning = 1,    // what is not supported and was met: said once, on by default
-  load = 2,       // image mapping, interpreter, stack, vDSO
-  translate = 4,  // blocks as they are translated, with guest disassembly
-  exits = 8,      // every exit from translated code
-  signals = 16,   // signals taken, delivered, returned from
-  memory = 32,    // guest mappings and invalidations
+  warning = 1,     // what is not supported and was met: said once, on by default
+  load = 2,        // image mapping, interpreter, stack, vDSO
+  translate = 4,   // blocks as they are translated, with guest disassembly
+  exits = 8,       // every exit from translated code
+  signals = 16,    // signals taken, delivered, returned from
+  memory = 32,     // guest mappings and invalidations
+  optimizer = 64,  // requests to the optimiser, what became of them, and what is wrong with it
 };
 
 extern u32 log_mask;  // set once at start-up

@@ -1,0 +1,41 @@
+// libFuzzer target for what is read from sockets and store files: no input may crash a reader, and what one accepts must come out
+// the same when it is written again.
+#include <cstdlib>
+#include <cstring>
+
+#include "tests/translator/optimizer/sample_region.h"
+
+using namespace ferry;
+using namespace ferry::optimizer;
+
+// Most of the inputs would get no further than the first words without them.
+extern "C" size_t LLVMFuzzerMutate(u8* data, size_t size, size_t max_size);  // NOLINT(readability-identifier-naming)
+extern "C" size_t LLVMFuzzerCustomMutator(u8* data, size_t size,
+                                          size_t max_size,  // NOLINT(readability-identifier-naming)
+                                          unsigned seed) {
+  if (size < 16) {
+    std::vector<u8> good = seed % 2 != 0 ? write_region(sample_region()) : write_request(sample_request());
+    if (good.size() <= max_size) {
+      memcpy(data, good.data(), good.size());
+      size = good.size();
+    }
+  }
+  return LLVMFuzzerMutate(data, size, max_size);
+}
+
+static void require(bool kept) {
+  if (!kept) abort();
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {  // NOLINT(readability-identifier-naming)
+  std::span<const u8> bytes{data, size};
+  if (auto request = read_request(bytes)) {
+    std::vector<u8> again = write_request(*request);
+    require(again.size() == size && memcmp(again.data(), data, size) == 0);
+  }
+  if (auto region = read_region(bytes)) {
+    std::vector<u8> again = write_region(*region);
+    require(again.size() == size && memcmp(again.data(), data, size) == 0);
+  }
+  return 0;
+}

@@ -1,0 +1,214 @@
+// Requests and regions as bytes. What read_*() lets through may be installed and run, so all that region.h promises is checked here
+// and nowhere else: a peer that is wrong, or a file that is damaged, is refused as a whole.
+#include "translator/optimizer/region.h"
+
+#include <algorithm>
+
+#include "translator/optimizer/bytes.h"
+#include "translator/stencil/host.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace ferry::optimizer {
+
+namespace {
+
+constexpr u32 request_magic = 0x51525246;  // "FRRQ"
+constexpr u32 region_magic = 0x4e475246;   // "FRGN"
+constexpr u32 format = 1;                  // counted up with every change of what follows
+
+constexpr u32 page_size = 4096;
+constexpr u32 max_span = max_region_pages * page_size;  // bytes of guest memory that a region lies in
+constexpr u32 max_indirect_targets = max_region_instructions;
+constexpr u32 max_path = 4096;
+constexpr u32 max_exits = 0x10000, max_helpers = 0x1000;  // what a relocation's index can name
+constexpr u32 max_helper_name = 256;
+constexpr u32 max_places = max_code_bytes / 2;  // of any kind in the code
+
+void put_stretches(ByteWriter& out, const std::vector<Stretch>& stretches) {
+  out.put(static_cast<u32>(stretches.size()));
+  for (const Stretch& stretch : stretches) {
+    out.put(stretch.offset);
+    out.put_array(stretch.words);
+  }
+}
+
+std::vector<Stretch> get_stretches(ByteReader& in) {
+  std::vector<Stretch> stretches;
+  u32 count = in.get_count(max_region_instructions, 12);
+  in.require(count != 0);
+  u32 end = 0, instructions = 0;
+  for (u32 i = 0; i < count && in.good(); i++) {
+    u32 offset = in.get<u32>();
+    std::vector<u32> words = in.get_array<u32>(max_region_instructions - instructions);
+    in.require(offset % 4 == 0 && offset >= end && offset < max_span && !words.empty());
+    if (!in.good()) break;
+    end = offset + 4 * static_cast<u32>(words.size());
+    instructions += static_cast<u32>(words.size());
+    in.require(end <= max_span);
+    stretches.push_back({offset, std::move(words)});
+  }
+  return stretches;
+}
+
+bool lies_in(const std::vector<Stretch>& stretches, u32 offset) {
+  auto after = std::ranges::upper_bound(stretches, offset, {}, &Stretch::offset);
+  if (after == stretches.begin() || offset % 4 != 0) return false;
+  const Stretch& stretch = *(after - 1);
+  return offset - stretch.offset < 4 * stretch.words.size();
+}
+
+u32 patched_bytes(stencil::Patch patch) { return patch == stencil::Patch::abs_64 ? 8 : 4; }
+
+Relocation get_relocation(ByteReader& in, const Region& region) {
+  u32 code = in.get<u32>();
+  u8 patch = in.get<u8>(), kind = in.get<u8>();
+  u16 index = in.get<u16>();
+  i32 addend = in.get<i32>();
+  in.require(patch <= static_cast<u8>(stencil::Patch::adr_page) && kind <= static_cast<u8>(RelocationKind::exit));
+  if (!in.good()) return {};
+  Relocation relocation{code, static_cast<stencil::Patch>(patch), static_cast<RelocationKind>(kind), index, addend};
+  u32 width = patched_bytes(relocation.patch);
+  in.require(region.code.size() >= width && code <= region.code.size() - width);
+  if (relocation.kind == RelocationKind::exit)
+    in.require(index < region.exits.size());
+  else
+    in.require(relocation.patch == stencil::Patch::abs_64 &&
+               (relocation.kind == RelocationKind::base ? index == 0 : index < region.helpers.size()));
+  return relocation;
+}
+
+void get_entries(ByteReader& in, Region& region) {
+  u32 count = in.get_count(max_entries, 9);
+  in.require(count != 0);
+  for (u32 i = 0; i < count && in.good(); i++) {
+    u32 offset = in.get<u32>(), code = in.get<u32>();
+    u8 in_map = in.get<u8>();
+    in.require(lies_in(region.stretches, offset) && in_map <= 1);
+    // redirect() overwrites this much of it.
+    in.require(code % stencil::patchable_alignment == 0 && region.code.size() >= stencil::patchable_alignment &&
+               code <= region.code.size() - stencil::patchable_alignment);
+    region.entries.push_back({offset, code, in_map != 0});
+  }
+}
+
+void get_helpers(ByteReader& in, Region& region) {
+  u32 count = in.get_count(max_helpers, 5);
+  for (u32 i = 0; i < count && in.good(); i++) {
+    std::string name = in.get_text(max_helper_name);
+    in.require(!name.empty() && std::ranges::all_of(name, [](char c) { return c > ' ' && c < 127; }));
+    region.helpers.push_back(std::move(name));
+  }
+}
+
+void get_places(ByteReader& in, Region& region) {
+  region.fault_edges = in.get_array<FaultEdge>(max_places);
+  u32 previous = 0;
+  for (const FaultEdge& edge : region.fault_edges) {
+    in.require(edge.access < region.code.size() && edge.edge < region.code.size());
+    in.require(&edge == region.fault_edges.data() || edge.access > previous);
+    previous = edge.access;
+  }
+  region.lines = in.get_array<Line>(max_places);
+  previous = 0;
+  for (const Line& line : region.lines) {
+    in.require(line.code < region.code.size() && line.code >= previous && lies_in(region.stretches, line.offset));
+    previous = line.code;
+  }
+}
+
+}  // namespace
+
+std::vector<u8> write_request(const Request& request) {
+  ByteWriter out;
+  out.put(request_magic);
+  out.put(format);
+  out.put(request.base);
+  out.put(u8{request.storable});
+  out.put_text(request.file);
+  out.put(request.file_offset);
+  out.put(request.heat);
+  put_stretches(out, request.stretches);
+  out.put_array(request.entries);
+  out.put_array(request.indirect_targets);
+  return out.take();
+}
+
+std::optional<Request> read_request(std::span<const u8> bytes) {
+  ByteReader in(bytes);
+  in.require(in.get<u32>() == request_magic);
+  in.require(in.get<u32>() == format);
+  Request request;
+  request.base = in.get<u64>();
+  u8 storable = in.get<u8>();
+  request.storable = storable == 1;
+  request.file = in.get_text(max_path);
+  request.file_offset = in.get<u64>();
+  request.heat = in.get<u64>();
+  in.require(request.base % page_size == 0 && storable <= 1 && request.file.find('\0') == request.file.npos);
+  request.stretches = get_stretches(in);
+  request.entries = in.get_array<u32>(max_entries);
+  in.require(!request.entries.empty());
+  for (u32 entry : request.entries) in.require(lies_in(request.stretches, entry));
+  request.indirect_targets = in.get_array<IndirectTarget>(max_indirect_targets);
+  for (const IndirectTarget& seen : request.indirect_targets)
+    in.require(lies_in(request.stretches, seen.site) && seen.target % 4 == 0);
+  if (!in.complete()) return std::nullopt;
+  return request;
+}
+
+std::vector<u8> write_region(const Region& region) {
+  ByteWriter out;
+  out.put(region_magic);
+  out.put(format);
+  out.put(region.instructions);
+  out.put_array(region.code);
+  put_stretches(out, region.stretches);
+  out.put(static_cast<u32>(region.entries.size()));
+  for (const Entry& entry : region.entries) {
+    out.put(entry.offset);
+    out.put(entry.code);
+    out.put(u8{entry.in_map});
+  }
+  out.put_array(region.exits);
+  out.put(static_cast<u32>(region.helpers.size()));
+  for (const std::string& name : region.helpers) out.put_text(name);
+  out.put(static_cast<u32>(region.relocations.size()));
+  for (const Relocation& relocation : region.relocations) {
+    out.put(relocation.code);
+    out.put(relocation.patch);
+    out.put(relocation.kind);
+    out.put(relocation.index);
+    out.put(relocation.addend);
+  }
+  out.put_array(region.fault_edges);
+  out.put_array(region.lines);
+  return out.take();
+}
+
+std::optional<Region> read_region(std::span<const u8> bytes) {
+  ByteReader in(bytes);
+  in.require(in.get<u32>() == region_magic);
+  in.require(in.get<u32>() == format);
+  Region region;
+  region.instructions = in.get<u32>();
+  region.code = in.get_array<u8>(max_code_bytes);
+  region.stretches = get_stretches(in);
+  get_entries(in, region);
+  region.exits = in.get_array<i32>(max_exits);
+  for (i32 exit : region.exits) in.require(exit % 4 == 0);
+  get_helpers(in, region);
+  u32 count = in.get_count(max_places, 12);
+  for (u32 i = 0; i < count && in.good(); i++) region.relocations.push_back(get_relocation(in, region));
+  get_places(in, region);
+  if (!in.complete()) return std::nullopt;
+  return region;
+}
+
+u64 entry_key(std::span<const u32> words) {
+  size_t count = std::min<size_t>(words.size(), key_words);
+  return XXH3_64bits(words.data(), count * sizeof(u32));
+}
+
+}  // namespace ferry::optimizer
