@@ -7,7 +7,7 @@ list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES FERRY_ARM64_TREE)
 # CMake reads this file many times; only the first finds the tree missing.
 execute_process(
   COMMAND "${CMAKE_CURRENT_LIST_DIR}/arm64-tree" "${FERRY_ARM64_TREE}"
-          libc6-dev libstdc++-12-dev libgtest-dev libcapstone-dev libboost-program-options-dev
+          libc6-dev libstdc++-12-dev libgtest-dev libcapstone-dev libboost-program-options-dev libxxhash-dev
   COMMAND_ERROR_IS_FATAL ANY)
 
 set(CMAKE_SYSTEM_NAME Linux)

@@ -41,6 +41,8 @@ class Profile {
   const std::unordered_map<u64, HotSpot>& spots() const { return spots_; }
 
  private:
+  void forget_coldest();
+
   std::string directory_;
   std::unordered_map<u64, HotSpot> spots_;
   bool changed_ = false;

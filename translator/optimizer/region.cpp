@@ -118,6 +118,9 @@ void get_places(ByteReader& in, Region& region) {
   }
 }
 
+// Branches and exceptions, not the hints and barriers of the same group. Arm ARM C4.1.
+bool is_branch(u32 word) { return (word & 0x1c000000) == 0x14000000 && word >> 22 != 0b1101010100; }
+
 }  // namespace
 
 std::vector<u8> write_request(const Request& request) {
@@ -207,8 +210,26 @@ std::optional<Region> read_region(std::span<const u8> bytes) {
 }
 
 u64 entry_key(std::span<const u32> words) {
-  size_t count = std::min<size_t>(words.size(), key_words);
+  size_t count = 0, limit = std::min<size_t>(words.size(), key_words);
+  while (count < limit && !is_branch(words[count++])) {}
   return XXH3_64bits(words.data(), count * sizeof(u32));
+}
+
+u64 entry_key(const std::vector<Stretch>& stretches, u32 offset) {
+  auto after = std::ranges::upper_bound(stretches, offset, {}, &Stretch::offset);
+  if (after == stretches.begin()) return 0;
+  const Stretch& stretch = *(after - 1);
+  size_t first = (offset - stretch.offset) / 4;
+  if (first >= stretch.words.size()) return 0;
+  size_t on_page = (page_size - offset % page_size) / 4;
+  return entry_key(std::span{stretch.words}.subspan(first, std::min(on_page, stretch.words.size() - first)));
+}
+
+std::vector<u64> entry_keys(const Region& region) {
+  std::vector<u64> keys;
+  for (const Entry& entry : region.entries)
+    keys.push_back(entry.in_map ? entry_key(region.stretches, entry.offset) : 0);
+  return keys;
 }
 
 }  // namespace ferry::optimizer

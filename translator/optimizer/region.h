@@ -96,8 +96,13 @@ std::optional<Request> read_request(std::span<const u8> bytes);
 std::vector<u8> write_region(const Region& region);
 std::optional<Region> read_region(std::span<const u8> bytes);
 
-// By which regions are found: a hash of the first words at an entry, as many as there are up to key_words on its page.
+// By which regions are found: a hash of the words at an entry, as many as there are of it on its page up to the first branch or
+// key_words. More do no harm: what follows a branch need not be part of the region.
 inline constexpr u32 key_words = 8;
 u64 entry_key(std::span<const u32> words);
+// Of the words that the stretches have at an offset; 0: they have none.
+u64 entry_key(const std::vector<Stretch>& stretches, u32 offset);
+// Of each of the region's entries; 0 for those that nobody is to find.
+std::vector<u64> entry_keys(const Region& region);
 
 }  // namespace ferry::optimizer

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "guest/types.h"
-#include "translator/optimizer/store_format.h"
+#include "translator/optimizer/store_file.h"
 
 namespace ferry::optimizer {
 
@@ -17,7 +17,7 @@ std::string store_directory();
 
 // All that decides the code of a region besides the guest's bytes: this ferry (its build id), what this processor offers, and
 // how the code is made. A different one is a different file. The optimiser's process must use that of the ferry that started
-// it: pass it on. About a microsecond.
+// it: pass it on. Empty when this program has no build id: then no store is used. About a microsecond.
 std::string store_identity();
 
 // Which file of the directory an identity's store is: regions-0123456789abcdef.
@@ -38,45 +38,32 @@ struct StoreCandidates {
   const StoreCandidate* end() const { return items + count; }
 };
 
-// One thread at a time (the translation lock is held around it). Holds no descriptor.
+// One thread at a time (the translation lock is held around it). Holds no descriptor. The mapping cannot be made writable, not by the
+// guest's mprotect() either, because the file was opened for reading; that the guest might write the file itself is nothing new:
+// it is this user's process.
 class StoreReader {
  public:
-  StoreReader() = default;
-  ~StoreReader() { close(); }
-  StoreReader(const StoreReader&) = delete;
-  StoreReader& operator=(const StoreReader&) = delete;
-
   // False: there is none, or none that may be used; what is wrong with one that exists goes into the log. `directory` may be empty.
-  // `secure`: AT_SECURE; then nothing is used. About ten system calls when there is one, one when there is none.
+  // `secure`: AT_SECURE; then nothing is used. Eight system calls when there is one, one when there is none.
   bool open(const std::string& directory, std::string_view identity, bool secure);
-  void close();
-  bool is_open() const { return header_ != nullptr; }
+  void close() { mapping_.unmap(); }
+  bool is_open() const { return mapping_.is_mapped(); }
 
-  // The regions with an entry of this key, the newest first, each with its checksum verified. They stay readable until close() or
-  // refresh(), even when the writer replaces the file. A miss is one or two cache lines.
+  // The regions with an entry of this key, the newest first, each with its checksum verified. They stay readable until close(), even
+  // when the writer replaces the file. A miss is one or two cache lines.
   StoreCandidates find(u64 key) {
     StoreCandidates found;
-    if (header_ != nullptr) look_up(key, RecordKind::region, found);
+    if (mapping_.is_mapped()) look_up(key, found);
     return found;
   }
 
   // Whether the writer has replaced the file: one load. Then close() and open() to see the new one.
-  bool is_replaced() const;
-
-  // For the writer, which looks a region up by the key of its request, and what it could make nothing of.
-  StoreCandidates find_request(u64 request_key);
-  bool is_bad(u64 request_key);
-
-  // For people and tests: the records that the index leads to, in the order of the file.
-  template <class Use>
-  void for_each_record(Use&& use) const;
+  bool is_replaced() const { return mapping_.is_mapped() && mapping_.is_replaced(); }
 
  private:
-  void look_up(u64 key, RecordKind kind, StoreCandidates& found);
+  void look_up(u64 key, StoreCandidates& found);
 
-  const StoreHeader* header_ = nullptr;
-  u64 size_ = 0;   // of the mapping
-  u64 index_ = 0;  // StoreHeader::index as last checked
+  StoreMapping mapping_;
 };
 
 }  // namespace ferry::optimizer

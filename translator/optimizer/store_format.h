@@ -47,7 +47,7 @@ enum class RecordKind : u32 {
   bad = 0x20444142,     // nothing could be made of a request; the payload says why
 };
 
-// Followed by key_count u64 entry keys, in the order of Region::entries, and the payload.
+// Followed by key_count u64, entry_keys() of the region, and the payload.
 struct RecordHeader {
   u64 checksum;  // XXH3 of the record behind this field, seeded with StoreHeader::identity
   RecordKind kind;

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "guest/types.h"
 #include "translator/optimizer/store.h"
@@ -18,10 +19,10 @@ struct StoreOptions {
   u64 limit = default_store_size;  // bytes of disk for all the stores of the directory together
 };
 
-// FERRY_CACHE_SIZE in bytes, as "256M" or "2G" says it; default_store_size without it; nothing when it is malformed.
+// FERRY_CACHE_SIZE: "256M", "2G", bytes. Nothing when it is malformed or not within smallest_store and largest_store.
 std::expected<u64, std::string> parse_store_size(std::string_view text);
 
-// One thread at a time.
+// One thread at a time. Ignores SIGXFSZ from the first open() on.
 class StoreWriter {
  public:
   StoreWriter() = default;
@@ -29,28 +30,50 @@ class StoreWriter {
   StoreWriter(const StoreWriter&) = delete;
   StoreWriter& operator=(const StoreWriter&) = delete;
 
-  // Opens the store, or makes it, or makes it anew where it is not whole; evicts stores of other builds and machines that the limit has
-  // no room for. The error is one line with a remedy: another writer has it, the directory is not the owner's alone, the file
-  // system is read-only ... The process goes on without a store then. Call it again later if another had it.
-  std::expected<void, std::string> open(const StoreOptions& options);
+  // Opens the store, or makes it, or makes it anew where it is damaged or of another size; removes stores of other builds and
+  // processors that the limit has no room for. The error is one line with a remedy: another writer has it (EBUSY: try later), the
+  // directory is not this user's alone, the file system is read-only ... The process goes on without a store then.
+  std::expected<void, StoreFailure> open(const StoreOptions& options);
   void close();
   bool is_open() const { return fd_ >= 0; }
 
-  // Each says false when it could not be kept: the disk is full, or the file has been taken away. The reason goes into the log once,
-  // and the writer closes itself when there is no point in going on. What is there already is not written again.
-  // keys: entry_key() of each of the region's entries, in their order.
+  // Each says false when it is not kept: the disk is full, the store is closed. The first time, the log says why; when there is no
+  // point in going on, the writer has closed itself. What is there already is not written again. A store that was removed under
+  // the writer (`ferry cache clear`) is begun anew.
+  // keys: entry_keys() of the region.
   bool add(u64 request_key, std::span<const u8> region, std::span<const u64> keys);
   bool remember_bad(u64 request_key, std::string_view why);
 
-  // What the store has on a request: the region's bytes (readable until the next add()), or that it is bad.
-  std::span<const u8> find_request(u64 request_key);
-  bool is_bad(u64 request_key);
+  // What is known of a request; the latest counts. The bytes are readable until the next add() or remember_bad().
+  enum class Known : u8 { nothing, region, bad };
+  Known find_request(u64 request_key, std::span<const u8>* region = nullptr) const;
+
+  // Replaces the file by one with the newest records, half as large; add() does it when the file is full.
+  bool evict();
+
+  const std::string& path() const { return path_; }
 
  private:
-  int fd_ = -1;
+  std::expected<void, StoreFailure> open_in(const LockedStoreDirectory& directory);
+  std::expected<void, StoreFailure> replace(const LockedStoreDirectory& directory);
+  std::expected<void, StoreFailure> adopt(int fd);
+  void remove_others(const LockedStoreDirectory& directory);
+  bool still_there();
+  bool append(RecordKind kind, u64 request, std::span<const u64> keys, std::span<const u8> payload);
+  bool make_room(u64 bytes, u32 slots);
+  bool grow_index(u32 slots);
+  bool insert(u32 tag, u64 position);
+  bool write(u64 position, std::span<const u8> bytes);
+  bool give_up(const std::string& what, int error);
+
+  int fd_ = -1;  // locked
+  u64 end_ = 0;
+  u32 used_slots_ = 0;
+  u64 others_checked_at_ = 0;
+  bool complained_ = false;
   std::string path_;
   StoreOptions options_;
-  StoreReader view_;
+  StoreMapping mapping_;
 };
 
 }  // namespace ferry::optimizer

@@ -1,0 +1,147 @@
+#include "translator/optimizer/store.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#if defined(__x86_64__)
+#include <sys/platform/x86.h>
+#else
+#include <sys/auxv.h>
+#endif
+
+#include "guest/log.h"
+
+extern "C" [[gnu::visibility("hidden")]] const char __ehdr_start[];
+
+namespace ferry::optimizer {
+
+namespace {
+
+constexpr u64 align4(u64 size) { return (size + 3) & ~u64{3}; }
+
+// The linker's hash of this program: the note NT_GNU_BUILD_ID. Empty: linked without.
+std::span<const u8> build_id() {
+  const auto* header = reinterpret_cast<const Elf64_Ehdr*>(__ehdr_start);
+  const auto* programs = reinterpret_cast<const Elf64_Phdr*>(__ehdr_start + header->e_phoff);
+  // A program at a fixed address (a test's) has its first segment's address in the headers; a position-independent one 0.
+  const Elf64_Phdr* first = std::find_if(programs, programs + header->e_phnum,
+                                         [](const Elf64_Phdr& program) { return program.p_type == PT_LOAD; });
+  const char* bias = __ehdr_start - first->p_vaddr;
+  for (const Elf64_Phdr* program = programs; program != programs + header->e_phnum; ++program) {
+    if (program->p_type != PT_NOTE) continue;
+    const char* note = bias + program->p_vaddr;
+    for (const char* end = note + program->p_memsz; note + sizeof(Elf64_Nhdr) <= end;) {
+      const auto* head = reinterpret_cast<const Elf64_Nhdr*>(note);
+      const char* name = note + sizeof *head;
+      const char* description = name + align4(head->n_namesz);
+      if (head->n_type == NT_GNU_BUILD_ID && head->n_namesz == 4 && memcmp(name, "GNU", 4) == 0)
+        return {reinterpret_cast<const u8*>(description), head->n_descsz};
+      note = description + align4(head->n_descsz);
+    }
+  }
+  return {};
+}
+
+template <class T>
+std::span<const u8> as_bytes(const T& value) {
+  return {reinterpret_cast<const u8*>(&value), sizeof value};
+}
+
+void append_hex(std::string& text, std::span<const u8> bytes) {
+  for (u8 byte : bytes)
+    for (u8 digit : {byte >> 4, byte & 15}) text += "0123456789abcdef"[digit];
+}
+
+// What the processor offers and the kernel allows, from what the C library asked it at the start: CPUID is slow under a hypervisor.
+void append_processor(std::string& text) {
+#if defined(__x86_64__)
+  // `active` has the bits that the C library knows; three leaves are wanted whole. (That of leaf 1 tells cores apart.)
+  for (unsigned leaf :
+       {CPUID_INDEX_1, CPUID_INDEX_7, CPUID_INDEX_80000001, CPUID_INDEX_D_ECX_1, CPUID_INDEX_7_ECX_1, CPUID_INDEX_19}) {
+    const cpuid_feature& feature = *__x86_get_cpuid_feature_leaf(leaf);
+    append_hex(text, as_bytes(feature.active_array));
+    if (leaf == CPUID_INDEX_7 || leaf == CPUID_INDEX_80000001 || leaf == CPUID_INDEX_7_ECX_1)
+      append_hex(text, as_bytes(feature.cpuid_array));
+  }
+#else
+  unsigned long offered[] = {getauxval(AT_HWCAP), getauxval(AT_HWCAP2)};
+  append_hex(text, as_bytes(offered));
+#endif
+}
+
+}  // namespace
+
+std::string store_directory() {
+  const char* place = getenv("FERRY_CACHE_DIR");
+  if (place != nullptr && *place != 0) return place;
+  // A relative XDG_CACHE_HOME is to be ignored (XDG Base Directory Specification).
+  place = getenv("XDG_CACHE_HOME");
+  if (place != nullptr && *place == '/') return std::string{place} + "/ferry";
+  place = getenv("HOME");
+  if (place == nullptr || *place != '/') return {};
+  return std::string{place} + "/.cache/ferry";
+}
+
+std::string store_identity() {
+  std::span<const u8> build = build_id();
+  if (build.empty()) return {};
+  std::string identity = "build ";
+  append_hex(identity, build);
+  identity += " guest aarch64 processor ";
+  append_processor(identity);
+  return identity;
+}
+
+std::string store_file_name(std::string_view identity) {
+  char name[32];
+  snprintf(name, sizeof name, "regions-%016lx", identity_hash(identity));
+  return name;
+}
+
+bool StoreReader::open(const std::string& directory, std::string_view identity, bool secure) {
+  close();
+  if (secure || directory.empty() || identity.empty()) return false;
+  auto folder = open_store_directory(directory);
+  if (!folder) {
+    if (folder.error().error != ENOENT) log(Log::warning, "no store is used: %s", folder.error().text.c_str());
+    return false;
+  }
+  std::string name = store_file_name(identity);
+  auto file = open_store_file(*folder, name, O_RDONLY);
+  ::close(*folder);
+  if (!file) {
+    if (file.error().error != ENOENT)
+      log(Log::warning, "no store is used: %s/%s", directory.c_str(), file.error().text.c_str());
+    return false;
+  }
+  auto mapped = mapping_.map(*file, identity_hash(identity));
+  ::close(*file);
+  if (!mapped)
+    log(Log::warning, "no store is used: %s/%s %s", directory.c_str(), name.c_str(), mapped.error().text.c_str());
+  return mapped.has_value();
+}
+
+void StoreReader::look_up(u64 key, StoreCandidates& found) {
+  u64 positions[max_candidates];
+  u32 count = 0;
+  for_each_slot(mapping_.index(), slot_tag(key, KeyKind::entry), [&](u64 position) {
+    positions[count++] = position;
+    return count < max_candidates;
+  });
+  std::sort(positions, positions + count, std::greater<>{});
+  for (u32 i = 0; i < count; ++i) {
+    if (i > 0 && positions[i] == positions[i - 1]) continue;
+    auto record = mapping_.record_at(positions[i]);
+    if (!record || record->kind != RecordKind::region) continue;
+    for (u32 entry = 0; entry < record->keys.size() && found.count < max_candidates; ++entry)
+      if (record->keys[entry] == key) found.items[found.count++] = {record->payload, entry};
+  }
+}
+
+}  // namespace ferry::optimizer
