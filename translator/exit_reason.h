@@ -11,9 +11,10 @@ enum class ExitReason : u32 {
   breakpoint,  // BRK at pc: SIGTRAP, TRAP_BRKPT
   fault,       // a memory access or fetch at pc failed
   // The translator's own; run() never returns them.
-  lookup,  // an indirect branch missed its cache, or a block is stale: go on at pc
-  link,    // an unlinked edge was taken: exit_operand tells its thunk
-  tagged,  // an access at pc went to an address that the host cannot form: the reference knows how
+  lookup,       // an indirect branch missed its cache, or a block is stale: go on at pc
+  link,         // an unlinked edge was taken: exit_operand tells its thunk
+  tagged,       // an access at pc went to an address that the host cannot form: the reference knows how
+  region_poll,  // a region looks at the outside world: pc is exact
 };
 
 }  // namespace ferry::translator

@@ -285,6 +285,9 @@ Exit run(Cpu& cpu) {
         cpu.pc = static_cast<Generation*>(cpu.generation)->block_at(cpu.exit_operand).pc;
         if (poll_wanted(cpu)) return {ExitReason::poll};
         break;
+      case ExitReason::region_poll:
+        if (poll_wanted(cpu)) return {ExitReason::poll};
+        break;
       case ExitReason::tagged:
         if (Exit exit = step(cpu); exit.reason != ExitReason::poll) return exit;
         break;

@@ -50,6 +50,7 @@ struct Outcome {
   u64 reason = 0;      // leave
 };
 using ReferenceFunction = Outcome (*)(Cpu* cpu, const u64* operands);
+using BitcodeFunction = u64 (*)(Cpu* cpu, u64, u64, u64, u64, u64, u64);
 
 template <int... values>
 struct Ints {};
@@ -161,7 +162,6 @@ struct Reading<function> {
     return function(*cpu, operand_from_value<A>(cpu, operands[i])...);
   }
 
-  // Also the bitcode's reading: the optimiser inlines it with an array of constants.
   static Outcome reference(Cpu* cpu, const u64* operands) {
     Outcome outcome{.control = control};
     if constexpr (control == Control::next) {
@@ -174,6 +174,29 @@ struct Reading<function> {
     }
     return outcome;
   }
+
+#if defined(FERRY_BITCODE)
+  // The operands as arguments, so that inlining with constants leaves nothing of them. Returns what a branch, an indirect
+  // jump or a Leave says: taken, target, reason.
+  static u64 bitcode(Cpu* cpu, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) {
+    static_assert(max_operands == 6);
+    const u64 operands[] = {a, b, c, d, e, f};
+    if constexpr (control == Control::next) {
+      with_values(cpu, operands, IntsBelow<operand_count>{});
+      return 0;
+    } else {
+      auto result = with_values(cpu, operands, IntsBelow<operand_count>{});
+      if constexpr (control == Control::branch)
+        return result.taken;
+      else if constexpr (requires { result.target; })
+        return result.target;
+      else if constexpr (requires { result.reason; })
+        return result.reason;
+      else
+        return 0;
+    }
+  }
+#endif
 
 #if defined(FERRY_STENCIL)
   static constexpr int result = result_operand<A...>();

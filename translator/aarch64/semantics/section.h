@@ -48,7 +48,7 @@ struct StencilEntry {
   // Bits 7:0: the form (library.h); bits 15:8: 0, or 1 + the operand that becomes `last`.
   u64 form = 0;
 #else
-  semantic::ReferenceFunction code = nullptr;
+  semantic::BitcodeFunction code = nullptr;
 #endif
 };
 
@@ -98,7 +98,7 @@ template <class Instance, int variant>
 consteval StencilEntry nth_entry() {
   if constexpr (is_allocated<decltype(selected_function<Instance, variant>())>)
     return {static_cast<u64>(first_stencil(Instance::row)) + variant,
-            &semantic::Reading<selected_function<Instance, variant>()>::reference};
+            &semantic::Reading<selected_function<Instance, variant>()>::bitcode};
   else
     return {};
 }

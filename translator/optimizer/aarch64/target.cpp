@@ -1,0 +1,41 @@
+// AArch64. A guest of the same ISA needs no more order than plain loads and stores have.
+#include "translator/optimizer/target.h"
+
+namespace ferry::optimizer {
+
+#define FERRY_ACCESS(instruction) \
+  "1:\n\t" instruction "\n\t.pushsection .ferry_faults,\"a\",@progbits\n\t.long 1b-., ${3:l}-., ${2:c}\n\t.popsection"
+
+const char target_triple[] = "aarch64-unknown-linux-gnu";
+
+AccessTemplate load_template(u32 bytes) {
+  switch (bytes) {
+    case 1:
+      return {FERRY_ACCESS("ldrb ${0:w}, $1"), "=r,*Q,i,!i"};
+    case 2:
+      return {FERRY_ACCESS("ldrh ${0:w}, $1"), "=r,*Q,i,!i"};
+    case 4:
+      return {FERRY_ACCESS("ldr ${0:w}, $1"), "=r,*Q,i,!i"};
+    case 8:
+      return {FERRY_ACCESS("ldr ${0:x}, $1"), "=r,*Q,i,!i"};
+    default:
+      return {FERRY_ACCESS("ldr ${0:q}, $1"), "=w,*Q,i,!i"};
+  }
+}
+
+AccessTemplate store_template(u32 bytes) {
+  switch (bytes) {
+    case 1:
+      return {FERRY_ACCESS("strb ${1:w}, $0"), "=*Q,rZ,i,!i"};
+    case 2:
+      return {FERRY_ACCESS("strh ${1:w}, $0"), "=*Q,rZ,i,!i"};
+    case 4:
+      return {FERRY_ACCESS("str ${1:w}, $0"), "=*Q,rZ,i,!i"};
+    case 8:
+      return {FERRY_ACCESS("str ${1:x}, $0"), "=*Q,rZ,i,!i"};
+    default:
+      return {FERRY_ACCESS("str ${1:q}, $0"), "=*Q,w,i,!i"};
+  }
+}
+
+}  // namespace ferry::optimizer

@@ -1,0 +1,202 @@
+#include "translator/optimizer/cold_code.h"
+
+#include <map>
+#include <unordered_set>
+
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/IR/Dominators.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/Instructions.h"
+
+#include "guest/types.h"
+
+namespace ferry::optimizer {
+
+using llvm::BasicBlock;
+using llvm::Instruction;
+using llvm::PHINode;
+using llvm::Value;
+
+namespace {
+
+constexpr int max_clones = 48;  // for one value in one block; beyond, it is left where it is
+
+// A block that leaves the region: nothing comes back from it.
+bool is_cold(const BasicBlock& block) {
+  const Instruction* terminator = block.getTerminator();
+  if (llvm::isa<llvm::ReturnInst>(terminator)) return true;
+  const BasicBlock* next = block.getUniqueSuccessor();
+  return next != nullptr && next != &block && llvm::isa<llvm::ReturnInst>(next->front());
+}
+
+bool is_pure(const Instruction& instruction) {
+  return !instruction.isTerminator() && !instruction.mayHaveSideEffects() && !instruction.mayReadFromMemory() &&
+         !llvm::isa<llvm::AllocaInst, PHINode>(instruction);
+}
+
+// The values of hot blocks that, directly or through each other, only cold blocks use.
+class ColdValues {
+ public:
+  explicit ColdValues(llvm::Function& function) {
+    llvm::SmallVector<const Instruction*, 64> excluded;
+    for (BasicBlock& block : function) {
+      if (is_cold(block)) continue;
+      for (Instruction& instruction : block) {
+        if (is_pure(instruction) || llvm::isa<PHINode>(instruction)) values_.insert(&instruction);
+      }
+    }
+    for (const Value* value : values_) {
+      if (has_hot_user(*value)) excluded.push_back(llvm::cast<Instruction>(value));
+    }
+    while (!excluded.empty()) {
+      const Instruction* value = excluded.pop_back_val();
+      if (values_.erase(value) == 0) continue;
+      for (const Value* operand : value->operands()) {
+        if (contains(operand)) excluded.push_back(llvm::cast<Instruction>(operand));
+      }
+    }
+  }
+
+  bool contains(const Value* value) const { return values_.contains(value); }
+
+ private:
+  bool has_hot_user(const Value& value) const {
+    for (const llvm::User* user : value.users()) {
+      if (!contains(user) && !is_cold(*llvm::cast<Instruction>(user)->getParent())) return true;
+    }
+    return false;
+  }
+
+  std::unordered_set<const Value*> values_;  // Instructions
+};
+
+// An edge into a block with phis.
+struct Edge {
+  BasicBlock* from;
+  BasicBlock* to;
+  bool operator<(const Edge& other) const { return std::tie(from, to) < std::tie(other.from, other.to); }
+};
+// A value as it was before these edges were taken, the first of them last.
+using Path = std::vector<Edge>;
+
+// Computes cold values anew in a cold block.
+class Mover {
+ public:
+  Mover(llvm::Function& function, const llvm::DominatorTree& dominators) : dominators_(dominators), cold_(function) {}
+
+  void move_into(BasicBlock& block) {
+    made_.clear();
+    for (Instruction& user : llvm::make_early_inc_range(block)) {
+      for (llvm::Use& use : user.operands()) {
+        if (!cold_.contains(use.get())) continue;
+        budget_ = max_clones;
+        builder_.emplace(&*block.getFirstInsertionPt());
+        if (Value* value = compute(use.get(), {})) use.set(value);
+      }
+    }
+  }
+
+ private:
+  // The value in the cold block; nullptr when it would be too much, or depends on more than the last time around.
+  Value* compute(Value* value, const Path& path) {
+    if (!llvm::isa<Instruction>(value)) return value;
+    auto& instruction = llvm::cast<Instruction>(*value);
+    Path needed = path;
+    while (!needed.empty() && dominators_.dominates(&instruction, needed.front().to)) needed.erase(needed.begin());
+    // A condition is computed again rather than kept in a register for a block that may never run.
+    bool is_condition = is_pure(instruction) && value->getType()->isIntegerTy(1);
+    if (!cold_.contains(value) && !is_condition) return carry(value, needed);
+    auto [made, added] = made_.try_emplace({value, needed}, nullptr);
+    if (!added) return made->second;  // also nullptr, while it is being made: it depends on itself
+    if (--budget_ < 0) return nullptr;
+    Value* result =
+        llvm::isa<PHINode>(instruction) ? choose(llvm::cast<PHINode>(instruction), needed) : clone(instruction, needed);
+    made_[{value, needed}] = result;
+    return result;
+  }
+
+  Value* clone(Instruction& instruction, const Path& path) {
+    llvm::SmallVector<Value*, 4> operands;
+    for (Value* operand : instruction.operands()) {
+      Value* value = compute(operand, path);
+      if (value == nullptr) return nullptr;
+      operands.push_back(value);
+    }
+    Instruction* copy = instruction.clone();
+    for (unsigned i = 0; i < operands.size(); i++) copy->setOperand(i, operands[i]);
+    builder_->Insert(copy);
+    return copy;
+  }
+
+  Value* choose(PHINode& phi, const Path& path) {
+    BasicBlock* block = phi.getParent();
+    Value* result = nullptr;
+    Value* which = nullptr;
+    for (unsigned i = 0; i < phi.getNumIncomingValues(); i++) {
+      Path longer{{phi.getIncomingBlock(i), block}};
+      longer.insert(longer.end(), path.begin(), path.end());
+      Value* value = compute(phi.getIncomingValue(i), longer);
+      if (value == nullptr) return nullptr;
+      if (result == nullptr || result == value) {
+        result = value;
+        continue;
+      }
+      if (which == nullptr) which = carry(selector(block), path);
+      result =
+          builder_->CreateSelect(builder_->CreateICmpEQ(which, builder_->getInt8(static_cast<u8>(i))), value, result);
+    }
+    return result;
+  }
+
+  // The number of the edge by which control has come into the block.
+  PHINode* selector(BasicBlock* block) {
+    PHINode*& result = selectors_[block];
+    if (result == nullptr) {
+      auto& model = llvm::cast<PHINode>(block->front());
+      result = PHINode::Create(builder_->getInt8Ty(), model.getNumIncomingValues(), "", block->begin());
+      for (unsigned i = 0; i < model.getNumIncomingValues(); i++)
+        result->addIncoming(builder_->getInt8(static_cast<u8>(i)), model.getIncomingBlock(i));
+    }
+    return result;
+  }
+
+  // A hot value as it was before the edges of the path: through phis where the edge leads to another one.
+  Value* carry(Value* value, const Path& path) {
+    for (const Edge& edge : path) {
+      auto* instruction = llvm::dyn_cast<Instruction>(value);
+      if (instruction == nullptr || dominators_.dominates(instruction, edge.to)) continue;
+      value = phi_of(value, edge);
+    }
+    return value;
+  }
+
+  Value* phi_of(Value* value, const Edge& edge) {
+    for (PHINode& phi : edge.to->phis()) {
+      if (!cold_.contains(&phi) && phi.getIncomingValueForBlock(edge.from) == value) return &phi;
+    }
+    auto& model = llvm::cast<PHINode>(edge.to->front());
+    PHINode* phi = PHINode::Create(value->getType(), model.getNumIncomingValues(), "", edge.to->begin());
+    for (BasicBlock* from : model.blocks())
+      phi->addIncoming(from == edge.from ? value : llvm::PoisonValue::get(value->getType()), from);
+    return phi;
+  }
+
+  const llvm::DominatorTree& dominators_;
+  ColdValues cold_;
+  std::optional<llvm::IRBuilder<>> builder_;
+  std::map<std::pair<Value*, Path>, Value*> made_;
+  std::map<BasicBlock*, PHINode*> selectors_;
+  int budget_ = 0;
+};
+
+}  // namespace
+
+llvm::PreservedAnalyses ColdCodePass::run(llvm::Function& function, llvm::FunctionAnalysisManager& analyses) {
+  Mover mover(function, analyses.getResult<llvm::DominatorTreeAnalysis>(function));
+  for (BasicBlock& block : function) {
+    if (is_cold(block)) mover.move_into(block);
+  }
+  return llvm::PreservedAnalyses::none();
+}
+
+}  // namespace ferry::optimizer

@@ -1,0 +1,14 @@
+// Moves to fault edges and exits what only they use: flags and addresses that would otherwise be computed on the way for a
+// fault that never comes. A loop's flags are the case that counts: at a fault they are either those that the loop was entered
+// with or those of the iteration before, so that each would be carried around. Here the loop carries one number that says which,
+// and the fault edge computes the flags again from the values that the iteration before has left.
+#pragma once
+#include "llvm/IR/PassManager.h"
+
+namespace ferry::optimizer {
+
+struct ColdCodePass : llvm::PassInfoMixin<ColdCodePass> {
+  llvm::PreservedAnalyses run(llvm::Function& function, llvm::FunctionAnalysisManager& analyses);
+};
+
+}  // namespace ferry::optimizer

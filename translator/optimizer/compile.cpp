@@ -1,0 +1,164 @@
+#include "translator/optimizer/compile.h"
+
+#include <time.h>
+
+#include "llvm/CodeGen/TargetPassConfig.h"
+#include "llvm/Config/llvm-config.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/Transforms/InstCombine/InstCombine.h"
+#include "llvm/Transforms/Scalar/ADCE.h"
+#include "llvm/Transforms/Scalar/EarlyCSE.h"
+#include "llvm/Transforms/Scalar/SimplifyCFG.h"
+#include "llvm/Transforms/Utils/Mem2Reg.h"
+
+#include "guest/check.h"  // after LLVM's headers, which use the name
+#include "translator/optimizer/cold_code.h"
+#include "translator/optimizer/lift.h"
+#include "translator/optimizer/pack.h"
+#include "translator/optimizer/target.h"
+
+namespace ferry::optimizer {
+
+namespace {
+
+u64 cpu_ns() {
+  timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<u64>(t.tv_sec) * 1000000000 + static_cast<u64>(t.tv_nsec);
+}
+
+std::string host_features() {
+  std::string result;
+  for (const auto& feature : llvm::sys::getHostCPUFeatures()) {
+    if (!result.empty()) result += ',';
+    result += feature.second ? '+' : '-';
+    result += feature.first();
+  }
+  return result;
+}
+
+std::unique_ptr<llvm::TargetMachine> make_target_machine() {
+  std::string error;
+  const llvm::Target* target = llvm::TargetRegistry::lookupTarget(target_triple, error);
+  check(target != nullptr);
+  llvm::TargetOptions options;
+  options.UniqueSectionNames = false;
+  options.EmitAddrsig = false;
+  return std::unique_ptr<llvm::TargetMachine>(
+      target->createTargetMachine(target_triple, llvm::sys::getHostCPUName(), host_features(), options,
+                                  llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
+}
+
+}  // namespace
+
+struct Compiler::State {
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::TargetMachine> machine;
+  std::optional<SemanticsLibrary> semantics;
+  llvm::PassBuilder builder;
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager call_graph;
+  llvm::ModuleAnalysisManager modules;
+  llvm::FunctionPassManager passes;
+
+  State() : machine(make_target_machine()), builder(machine.get()) {
+    semantics.emplace(context);
+    builder.registerModuleAnalyses(modules);
+    builder.registerCGSCCAnalyses(call_graph);
+    builder.registerFunctionAnalyses(functions);
+    builder.registerLoopAnalyses(loops);
+    builder.crossRegisterProxies(loops, functions, call_graph, modules);
+    passes.addPass(llvm::PromotePass());
+    passes.addPass(llvm::EarlyCSEPass());
+    passes.addPass(llvm::InstCombinePass(llvm::InstCombineOptions().setVerifyFixpoint(false)));
+    passes.addPass(llvm::SimplifyCFGPass());
+    passes.addPass(llvm::EarlyCSEPass());
+    passes.addPass(ColdCodePass());
+    passes.addPass(llvm::ADCEPass());
+  }
+
+  void optimise(llvm::Function& function) {
+    passes.run(function, functions);
+    functions.clear();
+    modules.clear();
+  }
+
+  bool generate(llvm::Module& module, llvm::SmallVectorImpl<char>& object) {
+    llvm::raw_svector_ostream stream(object);
+    llvm::legacy::PassManager manager;
+    if (machine->addPassesToEmitFile(manager, stream, nullptr, llvm::CodeGenFileType::ObjectFile)) return false;
+    manager.run(module);
+    return true;
+  }
+};
+
+Compiler::Compiler() {
+#if defined(__x86_64__)
+  LLVMInitializeX86TargetInfo();
+  LLVMInitializeX86Target();
+  LLVMInitializeX86TargetMC();
+  LLVMInitializeX86AsmPrinter();
+  LLVMInitializeX86AsmParser();
+#else
+  LLVMInitializeAArch64TargetInfo();
+  LLVMInitializeAArch64Target();
+  LLVMInitializeAArch64TargetMC();
+  LLVMInitializeAArch64AsmPrinter();
+  LLVMInitializeAArch64AsmParser();
+#endif
+  state_ = std::make_unique<State>();
+}
+
+Compiler::~Compiler() = default;
+
+std::string Compiler::host_description() {
+  return std::string("llvm-") + LLVM_VERSION_STRING + " " + llvm::sys::getHostCPUName().str() + " " + host_features();
+}
+
+std::optional<Region> Compiler::compile(const Request& request, std::string& why, CompileTimes* times,
+                                        Listing* listing) {
+  u64 start = cpu_ns();
+  auto lifted = lift(request, *state_->semantics, state_->machine->createDataLayout(), why);
+  if (!lifted) return std::nullopt;
+  for (llvm::Function& function : *lifted->module) {
+    if (function.isDeclaration()) continue;
+    function.addFnAttr("target-cpu", state_->machine->getTargetCPU());
+    function.addFnAttr("target-features", state_->machine->getTargetFeatureString());
+  }
+  auto print = [&](std::string& text) {
+    llvm::raw_string_ostream stream(text);
+    lifted->module->print(stream, nullptr);
+  };
+  if (listing != nullptr && listing->wanted) {
+    print(listing->before);
+    llvm::raw_string_ostream stream(why);
+    if (llvm::verifyModule(*lifted->module, &stream)) return std::nullopt;
+  }
+  u64 after_lift = cpu_ns();
+  state_->optimise(*lifted->function);
+  if (listing != nullptr && listing->wanted) print(listing->after);
+  // The constrained intrinsics are strict by themselves; with the attribute X86 would put a WAIT after every access.
+  lifted->function->removeFnAttr(llvm::Attribute::StrictFP);
+  u64 after_optimise = cpu_ns();
+  llvm::SmallVector<char, 0> object;
+  if (!state_->generate(*lifted->module, object)) return why = "LLVM cannot generate code here", std::nullopt;
+  u64 after_generate = cpu_ns();
+  Region region;
+  if (!pack({object.data(), object.size()}, *lifted, region, why)) return std::nullopt;
+  region.stretches = request.stretches;
+  region.instructions = lifted->instructions;
+  if (times != nullptr)
+    *times = {after_lift - start, after_optimise - after_lift, after_generate - after_optimise,
+              cpu_ns() - after_generate};
+  return region;
+}
+
+}  // namespace ferry::optimizer

@@ -1,0 +1,634 @@
+#include "translator/optimizer/lift.h"
+
+#include <cstddef>
+#include <deque>
+#include <map>
+
+#include "guest/aarch64/cpu.h"
+#include "llvm/IR/InlineAsm.h"
+#include "llvm/IR/MDBuilder.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+#include "translator/exit_reason.h"
+#include "translator/optimizer/guest_code.h"
+#include "translator/optimizer/slots.h"
+#include "translator/optimizer/target.h"
+#include "translator/stencil/host.h"
+
+namespace ferry::optimizer {
+
+using aarch64::Cpu;
+using llvm::BasicBlock;
+using llvm::Function;
+using llvm::Instruction;
+using llvm::Value;
+using semantic::Control;
+using translator::ExitReason;
+
+namespace {
+
+constexpr u32 max_lifted = 3000;  // instructions, counting one as often as it is inlined
+constexpr u32 max_callee = 160;   // instructions of a callee that is inlined, at depth 1
+constexpr u32 max_inlining_depth = 4;
+constexpr u32 max_indirect_targets = 64;
+constexpr u32 unlikely = 1, likely = 2000;
+
+// Calls that are inlined make contexts: the same guest instruction is lifted once in each.
+struct Context {
+  u32 parent = 0;
+  u32 depth = 0;
+  u32 callee = 0;         // offset
+  u32 return_offset = 0;  // where the call comes back to, in the parent
+};
+constexpr u32 root = 0;
+
+// A basic block in a context. `written`: what it leaves in variables and not in Cpu; `exact`: what came in is in Cpu too.
+struct Node {
+  u32 context, offset;
+  BasicBlock* head;
+  SlotSet written, arriving;
+  bool exact = false;
+  std::vector<u32> successors;
+};
+
+// Where Cpu has to be made exact: what a node had written up to there, and whether what came into it counts too.
+struct WriteBack {
+  Instruction* before;
+  u32 node;
+  SlotSet written;
+  bool exact;
+};
+
+class Lifter {
+ public:
+  Lifter(const Request& request, SemanticsLibrary& semantics, const llvm::DataLayout& layout);
+  std::optional<Lifted> run(std::string& why);
+
+ private:
+  // Nodes and edges.
+  bool liftable(i64 offset);
+  u32 node_at(u32 context, u32 offset);
+  BasicBlock* edge(u32 context, i64 target, bool polls);
+  BasicBlock* exit_to(i64 target);
+  BasicBlock* poll_exit(u32 offset);
+  BasicBlock* with_poll(BasicBlock* next, u32 offset);
+  void lift_node(u32 index);
+  void finish_node(const GuestInstruction& instruction, u32 offset, Value* result);
+
+  // Instructions.
+  Value* lift_instruction(const GuestInstruction& instruction, u32 offset);
+  Instruction* inline_body(Function* function, const GuestInstruction& instruction, std::vector<Instruction*>& inlined);
+  void settle(Instruction& instruction, u32 offset, BasicBlock*& fault);
+  void make_access(llvm::CallInst& call, u32 offset, BasicBlock*& fault);
+  void make_state_exact(u32 offset);
+
+  // Control.
+  void call(u32 offset, Value* target, i64 direct_target);
+  BasicBlock* inlined_call(u32 offset, i64 target);
+  void push_return(u32 offset);
+  void return_to(Value* target);
+  void go_to(Value* target, u32 offset);
+  void dispatch(Value* target);
+
+  // Entries and the state.
+  u32 entry_at(u32 context, u32 offset, bool in_map);
+  void build_entries();
+  void write_states_back();
+
+  // IR.
+  Value* field(u64 offset) { return builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), cpu_, offset); }
+  Value* pc_value(i64 offset) { return builder_.CreateAdd(base_, builder_.getInt64(static_cast<u64>(offset))); }
+  BasicBlock* new_block() { return BasicBlock::Create(context_, "", function_); }
+  Function* code_symbol(const std::string& name);
+  void jump_to(Value* code);
+  void note_write_back(Instruction* before) { write_backs_.push_back({before, current_, written_, exact_}); }
+  llvm::MDNode* weights(u32 first, u32 second) { return llvm::MDBuilder(context_).createBranchWeights(first, second); }
+
+  SemanticsLibrary& semantics_;
+  const llvm::DataLayout& layout_;
+  const Request& request_;
+  GuestCode code_;
+  llvm::LLVMContext& context_;
+  std::unique_ptr<llvm::Module> module_;
+  llvm::IRBuilder<> builder_;
+  Function* function_;
+  llvm::FunctionType* code_type_;
+  Value *cpu_, *base_;
+  std::optional<Slots> slots_;
+  llvm::SwitchInst* entry_switch_;
+
+  std::vector<Context> contexts_{Context{}};
+  std::vector<Node> nodes_;
+  std::map<std::pair<u32, u32>, u32> node_index_;
+  std::deque<u32> pending_;
+  std::vector<WriteBack> write_backs_;
+  std::vector<LiftedEntry> entries_;
+  std::vector<u32> entry_nodes_;
+  std::map<u32, u32> entry_index_;  // by node
+  std::vector<i32> exits_;
+  std::map<i64, u32> exit_index_;
+  u32 lifted_ = 0;
+
+  // While a node is lifted:
+  u32 current_ = 0;
+  SlotSet written_;
+  bool exact_ = false;
+  bool failed_ = false;
+};
+
+Lifter::Lifter(const Request& request, SemanticsLibrary& semantics, const llvm::DataLayout& layout)
+    : semantics_(semantics),
+      layout_(layout),
+      request_(request),
+      code_(request),
+      context_(semantics.context()),
+      module_(std::make_unique<llvm::Module>(region_symbol, context_)),
+      builder_(context_) {
+  module_->setDataLayout(layout);
+  module_->setTargetTriple(target_triple);
+  module_->setPICLevel(llvm::PICLevel::SmallPIC);
+  // preserve_none passes the Cpu where stencils keep it; the second parameter numbers the entry.
+  code_type_ = llvm::FunctionType::get(builder_.getVoidTy(), {builder_.getPtrTy(), builder_.getInt64Ty()}, false);
+  function_ = code_symbol(region_symbol);
+  function_->addFnAttr(llvm::Attribute::StrictFP);
+  function_->addFnAttr(llvm::Attribute::NoUnwind);
+  cpu_ = function_->getArg(0);
+  builder_.SetInsertPoint(new_block());
+  auto* base = new llvm::GlobalVariable(*module_, builder_.getInt64Ty(), true, llvm::GlobalValue::ExternalLinkage,
+                                        nullptr, base_symbol);
+  base->setDSOLocal(true);
+  auto* load = builder_.CreateLoad(builder_.getInt64Ty(), base);
+  load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(context_, {}));
+  base_ = load;
+  slots_.emplace(load, cpu_);
+  BasicBlock* nowhere = new_block();
+  entry_switch_ = builder_.CreateSwitch(function_->getArg(1), nowhere);
+  new llvm::UnreachableInst(context_, nowhere);
+}
+
+Function* Lifter::code_symbol(const std::string& name) {
+  if (Function* known = module_->getFunction(name)) return known;
+  Function* function = Function::Create(code_type_, llvm::GlobalValue::ExternalLinkage, name, *module_);
+  function->setCallingConv(llvm::CallingConv::PreserveNone);
+  function->setDSOLocal(true);
+  return function;
+}
+
+void Lifter::jump_to(Value* code) {
+  llvm::CallInst* jump = builder_.CreateCall(code_type_, code, {cpu_, llvm::PoisonValue::get(builder_.getInt64Ty())});
+  jump->setCallingConv(llvm::CallingConv::PreserveNone);
+  jump->setTailCallKind(llvm::CallInst::TCK_MustTail);
+  builder_.CreateRetVoid();
+}
+
+// ---- Nodes and edges.
+
+bool Lifter::liftable(i64 offset) {
+  const GuestInstruction* instruction = code_.at(offset);
+  return instruction != nullptr && instruction->control != Control::leave &&
+         instruction->decoded.row != aarch64::RowId::isb &&
+         semantics_.find(instruction->decoded.stencil).use != Use::refused;
+}
+
+u32 Lifter::node_at(u32 context, u32 offset) {
+  auto [found, added] = node_index_.try_emplace({context, offset}, static_cast<u32>(nodes_.size()));
+  if (added) {
+    nodes_.push_back({context, offset, new_block(), {}, {}, false, {}});
+    pending_.push_back(found->second);
+  }
+  return found->second;
+}
+
+// Where control goes on at `target` in the context: a block of the function or a way out. From the current node.
+BasicBlock* Lifter::edge(u32 context, i64 target, bool polls) {
+  if (!liftable(target)) return exit_to(target);
+  u32 offset = static_cast<u32>(target);
+  if (lifted_ >= max_lifted && !node_index_.contains({context, offset})) return exit_to(target);
+  u32 node = node_at(context, offset);
+  nodes_[current_].successors.push_back(node);
+  return polls ? with_poll(nodes_[node].head, offset) : nodes_[node].head;
+}
+
+BasicBlock* Lifter::exit_to(i64 target) {
+  llvm::IRBuilderBase::InsertPointGuard guard(builder_);
+  auto [found, added] = exit_index_.try_emplace(target, static_cast<u32>(exits_.size()));
+  if (added) exits_.push_back(static_cast<i32>(target));
+  BasicBlock* block = new_block();
+  builder_.SetInsertPoint(block);
+  jump_to(code_symbol(exit_prefix + std::to_string(found->second)));
+  note_write_back(&block->front());
+  return block;
+}
+
+// Leaves to see who wants something, with the pc at `offset`.
+BasicBlock* Lifter::poll_exit(u32 offset) {
+  llvm::IRBuilderBase::InsertPointGuard guard(builder_);
+  BasicBlock* block = new_block();
+  builder_.SetInsertPoint(block);
+  Instruction* first = builder_.CreateStore(pc_value(offset), field(offsetof(Cpu, pc)));
+  builder_.CreateStore(builder_.getInt64(static_cast<u64>(ExitReason::region_poll)), field(offsetof(Cpu, exit_reason)));
+  builder_.CreateRetVoid();
+  note_write_back(first);
+  return block;
+}
+
+BasicBlock* Lifter::with_poll(BasicBlock* next, u32 offset) {
+  BasicBlock* exit = poll_exit(offset);
+  llvm::IRBuilderBase::InsertPointGuard guard(builder_);
+  BasicBlock* block = new_block();
+  builder_.SetInsertPoint(block);
+  Value* budget = builder_.CreateLoad(builder_.getInt32Ty(), field(offsetof(Cpu, budget)), true);
+  builder_.CreateCondBr(builder_.CreateICmpSLT(budget, builder_.getInt32(0)), exit, next, weights(unlikely, likely));
+  return block;
+}
+
+void Lifter::lift_node(u32 index) {
+  current_ = index;
+  written_.reset();
+  exact_ = false;
+  builder_.SetInsertPoint(nodes_[index].head);
+  for (u32 offset = nodes_[index].offset;; offset += 4) {
+    const GuestInstruction& instruction = *code_.at(offset);
+    Value* result = lift_instruction(instruction, offset);
+    lifted_++;
+    if (instruction.control == Control::next && liftable(offset + 4) && !code_.at(offset + 4)->leader) continue;
+    finish_node(instruction, offset, result);
+    break;
+  }
+  nodes_[index].written = written_;
+  nodes_[index].exact = exact_;
+}
+
+void Lifter::finish_node(const GuestInstruction& instruction, u32 offset, Value* result) {
+  u32 context = nodes_[current_].context;
+  auto goes_back = [&](i64 target) { return target <= static_cast<i64>(offset); };
+  i64 next = static_cast<i64>(offset) + 4;
+  switch (instruction.control) {
+    case Control::next:
+      builder_.CreateBr(edge(context, next, false));
+      return;
+    case Control::jump:
+      builder_.CreateBr(edge(context, instruction.target(), goes_back(instruction.target())));
+      return;
+    case Control::branch: {
+      BasicBlock* taken = edge(context, instruction.target(), goes_back(instruction.target()));
+      builder_.CreateCondBr(builder_.CreateICmpNE(result, builder_.getInt64(0)), taken, edge(context, next, false));
+      return;
+    }
+    case Control::call:
+      call(offset, nullptr, instruction.target());
+      return;
+    case Control::indirect_call:
+      call(offset, result, 0);
+      return;
+    case Control::function_return:
+      return_to(result);
+      return;
+    case Control::indirect_jump:
+      go_to(result, offset);
+      return;
+    case Control::leave:
+      llvm_unreachable("not liftable");
+  }
+}
+
+// ---- Instructions.
+
+// Inlines the semantic function and lists what it became. Returns a use of its result, whose block a terminator still ends.
+Instruction* Lifter::inline_body(Function* function, const GuestInstruction& instruction,
+                                 std::vector<Instruction*>& inlined) {
+  Value* arguments[1 + semantic::max_operands] = {cpu_};
+  for (int i = 0; i < semantic::max_operands; i++) {
+    u64 operand = i < instruction.decoded.operand_count ? instruction.decoded.operands[i] : 0;
+    arguments[1 + i] = (instruction.relative_operands >> i & 1) != 0 ? pc_value(static_cast<i64>(operand))
+                                                                     : builder_.getInt64(operand);
+  }
+  BasicBlock* start = builder_.GetInsertBlock();
+  start->moveAfter(&function_->back());  // what is inlined comes after it
+  Instruction* before = start->empty() ? nullptr : &start->back();
+  llvm::CallInst* call = builder_.CreateCall(function, arguments);
+  auto* result = llvm::cast<Instruction>(builder_.CreateFreeze(call));
+  builder_.CreateUnreachable();
+  llvm::InlineFunctionInfo info;
+  if (!llvm::InlineFunction(*call, info).isSuccess()) failed_ = true;
+  for (auto block = start->getIterator(); block != function_->end(); ++block) {
+    bool is_start = &*block == start;
+    auto first = is_start && before != nullptr ? std::next(before->getIterator()) : block->begin();
+    for (; first != block->end(); ++first) inlined.push_back(&*first);
+  }
+  inlined.resize(inlined.size() - 2);  // the use of the result and the terminator
+  return result;
+}
+
+Value* Lifter::lift_instruction(const GuestInstruction& instruction, u32 offset) {
+  const SemanticFunction& semantic = semantics_.find(instruction.decoded.stencil);
+  if (semantic.use == Use::exact) make_state_exact(offset);
+  std::vector<Instruction*> inlined;
+  Instruction* marker = inline_body(semantic.function, instruction, inlined);
+  // The state at a fault is that of the instruction's beginning: what it writes comes after its accesses.
+  SlotSet written;
+  BasicBlock* fault = nullptr;
+  for (Instruction* one : inlined) {
+    if (!llvm::isa<llvm::LoadInst, llvm::StoreInst>(one)) {
+      settle(*one, offset, fault);
+      continue;
+    }
+    llvm::APInt distance(64, 0);
+    Value* pointer = llvm::getPointerOperand(one)->stripAndAccumulateConstantOffsets(layout_, distance, true);
+    if (pointer == cpu_ && !slots_->rewrite(*one, distance.getSExtValue(), written)) failed_ = true;
+  }
+  written_ |= written;
+  Value* result = marker->getOperand(0);
+  BasicBlock* end = marker->getParent();
+  end->getTerminator()->eraseFromParent();
+  marker->eraseFromParent();
+  builder_.SetInsertPoint(end);
+  return result;
+}
+
+// What refers to the semantic functions' module is made to refer to this one; guest accesses become such with edges.
+void Lifter::settle(Instruction& instruction, u32 offset, BasicBlock*& fault) {
+  auto* call = llvm::dyn_cast<llvm::CallInst>(&instruction);
+  Function* callee = call == nullptr ? nullptr : call->getCalledFunction();
+  if (callee == nullptr) return;
+  llvm::StringRef name = callee->getName();
+  if (name.starts_with("ferry_guest_")) {
+    make_access(*call, offset, fault);
+  } else if (callee->isIntrinsic()) {
+    call->setCalledFunction(module_->getOrInsertFunction(name, callee->getFunctionType(), callee->getAttributes()));
+  } else {
+    std::string symbol = helper_prefix + name.str();
+    auto* pointer = llvm::cast<llvm::GlobalVariable>(module_->getOrInsertGlobal(symbol, builder_.getPtrTy()));
+    pointer->setConstant(true);
+    pointer->setDSOLocal(true);
+    call->setCalledOperand(new llvm::LoadInst(builder_.getPtrTy(), pointer, "", call->getIterator()));
+  }
+}
+
+void Lifter::make_access(llvm::CallInst& call, u32 offset, BasicBlock*& fault) {
+  llvm::IRBuilderBase::InsertPointGuard guard(builder_);
+  if (fault == nullptr) {
+    fault = new_block();
+    builder_.SetInsertPoint(fault);
+    note_write_back(builder_.CreateStore(pc_value(offset), field(offsetof(Cpu, pc))));
+    builder_.CreateRetVoid();
+  }
+  bool is_load = call.getCalledFunction()->getName().starts_with("ferry_guest_load_");
+  llvm::Type* type = is_load ? call.getType() : call.getArgOperand(1)->getType();
+  u32 bytes = static_cast<u32>(type->getPrimitiveSizeInBits().getFixedValue() / 8);
+  // Small loads zero-extend into a whole register.
+  llvm::Type* loaded = is_load && bytes < 4 ? builder_.getInt32Ty() : type;
+  BasicBlock* block = call.getParent();
+  BasicBlock* rest = block->splitBasicBlock(&call);
+  block->getTerminator()->eraseFromParent();
+  builder_.SetInsertPoint(block);
+  Value* pointer = builder_.CreateIntToPtr(call.getArgOperand(0), builder_.getPtrTy());
+  std::vector<Value*> arguments{pointer};
+  std::vector<llvm::Type*> types{pointer->getType()};
+  if (!is_load) {
+    arguments.push_back(call.getArgOperand(1));
+    types.push_back(type);
+  }
+  arguments.push_back(builder_.getInt32(offset));
+  types.push_back(builder_.getInt32Ty());
+  AccessTemplate access = is_load ? load_template(bytes) : store_template(bytes);
+  auto* assembly = llvm::InlineAsm::get(llvm::FunctionType::get(is_load ? loaded : builder_.getVoidTy(), types, false),
+                                        access.text, access.constraints, true);
+  llvm::CallBrInst* jump = builder_.CreateCallBr(assembly, rest, {fault}, arguments);
+  jump->addParamAttr(0, llvm::Attribute::get(context_, llvm::Attribute::ElementType, type));
+  jump->setMetadata(llvm::LLVMContext::MD_prof, weights(likely, unlikely));
+  if (is_load) {
+    builder_.SetInsertPoint(&call);
+    call.replaceAllUsesWith(builder_.CreateZExtOrTrunc(jump, type));
+  }
+  call.eraseFromParent();
+}
+
+// Stores everything, so that a fault anywhere in the instruction finds Cpu as it must be.
+void Lifter::make_state_exact(u32 offset) {
+  note_write_back(builder_.CreateStore(pc_value(offset), field(offsetof(Cpu, pc))));
+  written_.reset();
+  exact_ = true;
+}
+
+// ---- Control.
+
+// The inlined callee's entry, or nullptr where the call is better made.
+BasicBlock* Lifter::inlined_call(u32 offset, i64 target) {
+  if (!liftable(target)) return nullptr;
+  u32 caller = nodes_[current_].context, callee = static_cast<u32>(target);
+  if (contexts_[caller].depth >= max_inlining_depth) return nullptr;
+  for (u32 context = caller; context != root; context = contexts_[context].parent) {
+    if (contexts_[context].callee == callee) return nullptr;
+  }
+  u32 depth = contexts_[caller].depth + 1;
+  u32 size = code_.function_size(callee, max_callee / depth);
+  if (size == 0 || lifted_ + size > max_lifted) return nullptr;
+  contexts_.push_back({caller, depth, callee, offset + 4});
+  return edge(static_cast<u32>(contexts_.size() - 1), target, false);
+}
+
+// BL (target null) or BLR at `offset`.
+void Lifter::call(u32 offset, Value* target, i64 direct_target) {
+  if (target == nullptr) {
+    if (BasicBlock* callee = inlined_call(offset, direct_target)) {
+      builder_.CreateBr(callee);
+      return;
+    }
+    push_return(offset);
+    // Into the region's own code without leaving; it may be a recursion, so it polls.
+    builder_.CreateBr(edge(root, direct_target, true));
+    return;
+  }
+  for (const IndirectTarget& indirect : request_.indirect_targets) {
+    if (indirect.site != offset) continue;
+    BasicBlock* callee = inlined_call(offset, indirect.target);
+    if (callee == nullptr) continue;
+    BasicBlock* otherwise = new_block();
+    builder_.CreateCondBr(builder_.CreateICmpEQ(target, pc_value(indirect.target)), callee, otherwise);
+    builder_.SetInsertPoint(otherwise);
+  }
+  push_return(offset);
+  dispatch(target);
+}
+
+// Predicts the return of a call that is not inlined, as the stencils do (reading.h).
+void Lifter::push_return(u32 offset) {
+  Function* code;
+  if (liftable(offset + 4)) {
+    u32 context = nodes_[current_].context;
+    code = code_symbol(entry_prefix + std::to_string(entry_at(context, offset + 4, context == root)));
+  } else {
+    auto [found, added] = exit_index_.try_emplace(offset + 4, static_cast<u32>(exits_.size()));
+    if (added) exits_.push_back(static_cast<i32>(offset + 4));
+    code = code_symbol(exit_prefix + std::to_string(found->second));
+  }
+  llvm::Type* word = builder_.getInt64Ty();
+  Value* top = builder_.CreateLoad(word, field(offsetof(Cpu, return_top)));
+  top = builder_.CreateAnd(builder_.CreateAdd(top, builder_.getInt64(sizeof(aarch64::ReturnEntry))),
+                           builder_.getInt64(sizeof Cpu::return_stack - 1));
+  Value* entry = builder_.CreateInBoundsGEP(builder_.getInt8Ty(), field(offsetof(Cpu, return_stack)), top);
+  builder_.CreateStore(pc_value(static_cast<i64>(offset) + 4), entry);
+  builder_.CreateStore(
+      code, builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), entry, offsetof(aarch64::ReturnEntry, code)));
+  builder_.CreateStore(top, field(offsetof(Cpu, return_top)));
+}
+
+void Lifter::return_to(Value* target) {
+  Context context = contexts_[nodes_[current_].context];
+  if (nodes_[current_].context != root) {
+    BasicBlock* otherwise = new_block();
+    BasicBlock* back = edge(context.parent, context.return_offset, false);
+    builder_.CreateCondBr(builder_.CreateICmpEQ(target, pc_value(context.return_offset)), back, otherwise,
+                          weights(likely, unlikely));
+    builder_.SetInsertPoint(otherwise);
+    dispatch(target);
+    return;
+  }
+  llvm::Type* word = builder_.getInt64Ty();
+  Value* top = builder_.CreateLoad(word, field(offsetof(Cpu, return_top)));
+  Value* entry = builder_.CreateInBoundsGEP(builder_.getInt8Ty(), field(offsetof(Cpu, return_stack)), top);
+  BasicBlock *predicted = new_block(), *otherwise = new_block();
+  builder_.CreateCondBr(builder_.CreateICmpEQ(builder_.CreateLoad(word, entry), target), predicted, otherwise,
+                        weights(likely, unlikely));
+  builder_.SetInsertPoint(predicted);
+  Value* code = builder_.CreateLoad(
+      builder_.getPtrTy(),
+      builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), entry, offsetof(aarch64::ReturnEntry, code)));
+  Value* below = builder_.CreateAnd(builder_.CreateSub(top, builder_.getInt64(sizeof(aarch64::ReturnEntry))),
+                                    builder_.getInt64(sizeof Cpu::return_stack - 1));
+  note_write_back(builder_.CreateStore(below, field(offsetof(Cpu, return_top))));
+  jump_to(code);
+  builder_.SetInsertPoint(otherwise);
+  dispatch(target);
+}
+
+// BR: to where it was seen to go, else by the dispatcher.
+void Lifter::go_to(Value* target, u32 offset) {
+  BasicBlock* otherwise = new_block();
+  u32 context = nodes_[current_].context, cases = 0;
+  llvm::SwitchInst* choice = nullptr;
+  Value* distance = nullptr;
+  for (const IndirectTarget& indirect : request_.indirect_targets) {
+    if (indirect.site != offset || !liftable(indirect.target) || cases == max_indirect_targets) continue;
+    if (choice == nullptr) {
+      distance = builder_.CreateSub(target, base_);
+      choice = builder_.CreateSwitch(distance, otherwise);
+    }
+    if (choice->findCaseValue(builder_.getInt64(indirect.target)) != choice->case_default()) continue;
+    choice->addCase(builder_.getInt64(indirect.target), edge(context, indirect.target, true));
+    cases++;
+  }
+  if (choice == nullptr) builder_.CreateBr(otherwise);
+  builder_.SetInsertPoint(otherwise);
+  dispatch(target);
+}
+
+// Goes on at any guest pc: by the thread's cache of targets, else by the translator.
+void Lifter::dispatch(Value* target) {
+  llvm::Type* word = builder_.getInt64Ty();
+  Value* cache = builder_.CreateLoad(builder_.getPtrTy(), field(offsetof(Cpu, jump_cache)));
+  Value* index = builder_.CreateAnd(builder_.CreateLShr(target, 2), builder_.getInt64(aarch64::jump_cache_size - 1));
+  Value* entry = builder_.CreateInBoundsGEP(
+      builder_.getInt8Ty(), cache, builder_.CreateMul(index, builder_.getInt64(sizeof(aarch64::JumpCacheEntry))));
+  BasicBlock *known = new_block(), *unknown = new_block();
+  builder_.CreateCondBr(builder_.CreateICmpEQ(builder_.CreateLoad(word, entry), target), known, unknown,
+                        weights(likely, unlikely));
+  builder_.SetInsertPoint(known);
+  auto* code = builder_.CreateLoad(
+      builder_.getPtrTy(),
+      builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), entry, offsetof(aarch64::JumpCacheEntry, code)));
+  note_write_back(code);
+  jump_to(code);
+  builder_.SetInsertPoint(unknown);
+  note_write_back(builder_.CreateStore(target, field(offsetof(Cpu, pc))));
+  builder_.CreateStore(builder_.getInt64(static_cast<u64>(ExitReason::lookup)), field(offsetof(Cpu, exit_reason)));
+  builder_.CreateRetVoid();
+}
+
+// ---- Entries and the state.
+
+u32 Lifter::entry_at(u32 context, u32 offset, bool in_map) {
+  u32 node = node_at(context, offset);
+  auto [found, added] = entry_index_.try_emplace(node, static_cast<u32>(entries_.size()));
+  if (added) {
+    entries_.push_back({offset, in_map});
+    entry_nodes_.push_back(node);
+  }
+  return found->second;
+}
+
+void Lifter::build_entries() {
+  for (u32 i = 0; i < entries_.size(); i++) {
+    // At an entry everything is in Cpu: nothing to be written back when it polls.
+    current_ = entry_nodes_[i];
+    written_.reset();
+    exact_ = true;
+    BasicBlock* loads = new_block();
+    builder_.SetInsertPoint(loads);
+    slots_->load_all(builder_);
+    builder_.CreateBr(nodes_[entry_nodes_[i]].head);
+    auto* number = llvm::ConstantInt::get(builder_.getInt64Ty(), i + 1);
+    entry_switch_->addCase(number, with_poll(loads, entries_[i].offset));
+    // Not zero, so that the first host instruction is long enough to be redirected.
+    Function* entry = code_symbol(entry_prefix + std::to_string(i));
+    entry->addFnAttr(llvm::Attribute::NoUnwind);
+    entry->setAlignment(llvm::Align(stencil::patchable_alignment));
+    builder_.SetInsertPoint(BasicBlock::Create(context_, "", entry));
+    llvm::CallInst* jump = builder_.CreateCall(function_, {entry->getArg(0), number});
+    jump->setCallingConv(llvm::CallingConv::PreserveNone);
+    jump->setTailCallKind(llvm::CallInst::TCK_MustTail);
+    builder_.CreateRetVoid();
+  }
+}
+
+void Lifter::write_states_back() {
+  // What may be in variables only when a node begins, by iteration to the least solution.
+  std::vector<u32> changed;
+  for (u32 i = 0; i < nodes_.size(); i++) changed.push_back(i);
+  while (!changed.empty()) {
+    const Node node = nodes_[changed.back()];
+    changed.pop_back();
+    SlotSet leaving = node.exact ? node.written : node.written | node.arriving;
+    for (u32 next : node.successors) {
+      if ((leaving & ~nodes_[next].arriving).none()) continue;
+      nodes_[next].arriving |= leaving;
+      changed.push_back(next);
+    }
+  }
+  for (const WriteBack& write_back : write_backs_) {
+    builder_.SetInsertPoint(write_back.before);
+    const Node& node = nodes_[write_back.node];
+    slots_->write_back(builder_, write_back.exact ? write_back.written : write_back.written | node.arriving);
+  }
+}
+
+std::optional<Lifted> Lifter::run(std::string& why) {
+  for (u32 entry : request_.entries) {
+    if (liftable(entry)) entry_at(root, entry, true);
+  }
+  if (entries_.empty()) {
+    why = "no entry begins with an instruction that regions can hold";
+    return std::nullopt;
+  }
+  while (!pending_.empty()) {
+    u32 node = pending_.front();
+    pending_.pop_front();
+    lift_node(node);
+  }
+  build_entries();
+  write_states_back();
+  if (failed_) {
+    why = "a semantic function cannot be inlined";
+    return std::nullopt;
+  }
+  return Lifted{std::move(module_), function_, std::move(entries_), std::move(exits_), lifted_};
+}
+
+}  // namespace
+
+std::optional<Lifted> lift(const Request& request, SemanticsLibrary& semantics, const llvm::DataLayout& layout,
+                           std::string& why) {
+  return Lifter(request, semantics, layout).run(why);
+}
+
+}  // namespace ferry::optimizer

@@ -1,0 +1,38 @@
+// From guest code to LLVM IR: one function for a region, with the semantic functions inlined, guest registers and flags in
+// local variables, an edge for every access that may fault, and the state written back wherever control leaves.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "translator/optimizer/region.h"
+#include "translator/optimizer/semantics_library.h"
+
+namespace ferry::optimizer {
+
+// Names of symbols in the module, by which the packer knows what they are.
+inline constexpr char base_symbol[] = "ferry_base";       // u64: the guest address of the region's base
+inline constexpr char helper_prefix[] = "ferry_helper.";  // + name: a pointer to it
+inline constexpr char exit_prefix[] = "ferry_exit.";      // + index into Lifted::exits
+inline constexpr char entry_prefix[] = "ferry_entry.";    // + index into Lifted::entries
+inline constexpr char faults_section[] = ".ferry_faults";
+inline constexpr char region_symbol[] = "ferry_region";
+
+struct LiftedEntry {
+  u32 offset;
+  bool in_map;
+};
+
+struct Lifted {
+  std::unique_ptr<llvm::Module> module;
+  llvm::Function* function = nullptr;
+  std::vector<LiftedEntry> entries;
+  std::vector<i32> exits;
+  u32 instructions = 0;
+};
+
+// nullopt with `why` when no entry begins with an instruction that regions can hold.
+std::optional<Lifted> lift(const Request& request, SemanticsLibrary& semantics, const llvm::DataLayout& layout,
+                           std::string& why);
+
+}  // namespace ferry::optimizer

@@ -1,0 +1,199 @@
+#include "translator/optimizer/pack.h"
+
+#include <algorithm>
+#include <map>
+
+#include "llvm/Object/ELFObjectFile.h"
+#include "translator/stencil/host.h"
+
+namespace ferry::optimizer {
+
+using llvm::object::ELFObjectFileBase;
+using llvm::object::ELFRelocationRef;
+using llvm::object::ELFSectionRef;
+using llvm::object::SectionRef;
+using llvm::object::SymbolRef;
+using stencil::Patch;
+
+namespace {
+
+// The relocations that the code generator makes for this host, as patches.
+std::optional<Patch> patch_of(u64 machine, u64 type) {
+  if (machine == llvm::ELF::EM_X86_64) {
+    switch (type) {
+      case llvm::ELF::R_X86_64_PC32:
+      case llvm::ELF::R_X86_64_PLT32:
+        return Patch::pc_32;
+      case llvm::ELF::R_X86_64_64:
+        return Patch::abs_64;
+      default:
+        return std::nullopt;
+    }
+  }
+  switch (type) {
+    case llvm::ELF::R_AARCH64_CALL26:
+    case llvm::ELF::R_AARCH64_JUMP26:
+      return Patch::jump_26;
+    case llvm::ELF::R_AARCH64_ADR_PREL_PG_HI21:
+      return Patch::adr_page;
+    case llvm::ELF::R_AARCH64_ADD_ABS_LO12_NC:
+      return Patch::lo12_add;
+    case llvm::ELF::R_AARCH64_LDST64_ABS_LO12_NC:
+      return Patch::lo12_64;
+    case llvm::ELF::R_AARCH64_LDST128_ABS_LO12_NC:
+      return Patch::lo12_128;
+    case llvm::ELF::R_AARCH64_ABS64:
+      return Patch::abs_64;
+    default:
+      return std::nullopt;
+  }
+}
+
+// Any address that is a multiple of what the alignment of pages and code needs: positions inside the code only matter relatively.
+constexpr u64 assumed_address = u64{1} << 32;
+
+class Packer {
+ public:
+  Packer(const ELFObjectFileBase& object, const Lifted& lifted, Region& region)
+      : object_(object), lifted_(lifted), region_(region) {}
+
+  bool run(std::string& why) {
+    for (const SectionRef& section : object_.sections()) place(section);
+    for (const SectionRef& section : object_.sections()) {
+      auto relocated = section.getRelocatedSection();
+      if (!relocated || *relocated == object_.section_end()) continue;
+      for (const auto& relocation : section.relocations()) {
+        if (!apply(**relocated, relocation, why)) return false;
+      }
+    }
+    read_symbols();
+    if (region_.entries.size() != lifted_.entries.size()) return why = "an entry is missing", false;
+    if (region_.code.size() > max_code_bytes) return why = "more code than a region may have", false;
+    read_faults();
+    region_.exits = lifted_.exits;
+    return true;
+  }
+
+ private:
+  static llvm::StringRef name_of(const SectionRef& section) { return llvm::cantFail(section.getName()); }
+
+  // Appends `bytes` bytes at an alignment; returns where.
+  u32 append(llvm::StringRef bytes, u64 alignment) {
+    region_.code.resize(llvm::alignTo(region_.code.size(), alignment));
+    u32 at = static_cast<u32>(region_.code.size());
+    region_.code.insert(region_.code.end(), bytes.bytes_begin(), bytes.bytes_end());
+    return at;
+  }
+
+  void place(const SectionRef& section) {
+    ELFSectionRef elf(section);
+    if (name_of(section) == faults_section) {
+      faults_ = llvm::cantFail(section.getContents()).str();
+    } else if ((elf.getFlags() & llvm::ELF::SHF_ALLOC) != 0 && section.getSize() != 0 && !section.isBSS() &&
+               elf.getType() == llvm::ELF::SHT_PROGBITS) {
+      placed_[section.getIndex()] = append(llvm::cantFail(section.getContents()), section.getAlignment().value());
+    }
+  }
+
+  // A slot for an address that only the installer knows.
+  u32 slot(const std::string& symbol, RelocationKind kind, u16 index) {
+    auto [found, added] = slots_.try_emplace(symbol, 0);
+    if (added) {
+      found->second = append(llvm::StringRef("\0\0\0\0\0\0\0\0", 8), 8);
+      region_.relocations.push_back({found->second, Patch::abs_64, kind, index, 0});
+    }
+    return found->second;
+  }
+
+  u16 helper(const std::string& name) {
+    auto found = std::find(region_.helpers.begin(), region_.helpers.end(), name);
+    if (found == region_.helpers.end()) found = region_.helpers.insert(found, name);
+    return static_cast<u16>(found - region_.helpers.begin());
+  }
+
+  // The position in the code of a symbol; nullopt when it is not of the code.
+  std::optional<u64> position(const SymbolRef& symbol) {
+    std::string name = llvm::cantFail(symbol.getName()).str();
+    auto section = llvm::cantFail(symbol.getSection());
+    if (section != object_.section_end()) {
+      auto placed = placed_.find(section->getIndex());
+      if (placed == placed_.end()) return std::nullopt;
+      return placed->second + llvm::cantFail(symbol.getValue());
+    }
+    if (name == base_symbol) return slot(name, RelocationKind::base, 0);
+    if (name.starts_with(helper_prefix))
+      return slot(name, RelocationKind::helper, helper(name.substr(sizeof helper_prefix - 1)));
+    return std::nullopt;
+  }
+
+  bool apply(const SectionRef& section, const ELFRelocationRef& relocation, std::string& why) {
+    auto patch = patch_of(object_.getEMachine(), relocation.getType());
+    i64 addend = llvm::cantFail(relocation.getAddend());
+    SymbolRef symbol = *relocation.getSymbol();
+    if (name_of(section) == faults_section) {
+      // Distances between code and the table: what counts is the place in the code.
+      auto target = position(symbol);
+      if (!target) return why = "a fault edge outside the code", false;
+      u32 value = static_cast<u32>(*target + static_cast<u64>(addend));
+      memcpy(faults_.data() + relocation.getOffset(), &value, sizeof value);
+      return true;
+    }
+    auto placed = placed_.find(section.getIndex());
+    if (placed == placed_.end()) return true;  // of no interest: debugging and unwinding
+    u32 at = placed->second + static_cast<u32>(relocation.getOffset());
+    std::string name = llvm::cantFail(symbol.getName()).str();
+    if (!patch) return why = "a relocation of type " + std::to_string(relocation.getType()) + " to " + name, false;
+    if (auto target = position(symbol)) {
+      // Absolute addresses within the code cannot be: it is position-independent.
+      if (*patch == Patch::abs_64) return why = "an absolute address of its own code", false;
+      stencil::patch_hole(*patch, region_.code.data() + at, assumed_address + at,
+                          assumed_address + *target + static_cast<u64>(addend));
+      return true;
+    }
+    if (!name.starts_with(exit_prefix)) return why = "an unknown symbol: " + name, false;
+    u16 index = static_cast<u16>(std::stoul(name.substr(sizeof exit_prefix - 1)));
+    region_.relocations.push_back({at, *patch, RelocationKind::exit, index, static_cast<i32>(addend)});
+    return true;
+  }
+
+  void read_symbols() {
+    for (const SymbolRef& symbol : object_.symbols()) {
+      llvm::StringRef name = llvm::cantFail(symbol.getName());
+      if (!name.consume_front(entry_prefix)) continue;
+      auto at = position(symbol);
+      const LiftedEntry& entry = lifted_.entries.at(std::stoul(name.str()));
+      if (at) region_.entries.push_back({entry.offset, static_cast<u32>(*at), entry.in_map});
+    }
+  }
+
+  void read_faults() {
+    struct Record {
+      u32 access, edge, offset;
+    };
+    for (size_t i = 0; i + sizeof(Record) <= faults_.size(); i += sizeof(Record)) {
+      Record record;
+      memcpy(&record, faults_.data() + i, sizeof record);
+      region_.fault_edges.push_back({record.access, record.edge});
+      region_.lines.push_back({record.access, record.offset});
+    }
+    std::ranges::sort(region_.fault_edges, {}, &FaultEdge::access);
+    std::ranges::sort(region_.lines, {}, &Line::code);
+  }
+
+  const ELFObjectFileBase& object_;
+  const Lifted& lifted_;
+  Region& region_;
+  std::map<u64, u32> placed_;  // section index -> code offset
+  std::map<std::string, u32> slots_;
+  std::string faults_;
+};
+
+}  // namespace
+
+bool pack(llvm::StringRef object, const Lifted& lifted, Region& region, std::string& why) {
+  auto file = llvm::object::ObjectFile::createELFObjectFile(llvm::MemoryBufferRef(object, "region"));
+  if (!file) return why = llvm::toString(file.takeError()), false;
+  return Packer(llvm::cast<ELFObjectFileBase>(**file), lifted, region).run(why);
+}
+
+}  // namespace ferry::optimizer

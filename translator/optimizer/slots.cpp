@@ -1,0 +1,155 @@
+#include "translator/optimizer/slots.h"
+
+#include <cstddef>
+
+#include "guest/aarch64/cpu.h"
+#include "llvm/IR/DataLayout.h"
+#include "llvm/IR/Module.h"
+
+namespace ferry::optimizer {
+
+using aarch64::Cpu;
+using llvm::IRBuilder;
+using llvm::Type;
+using llvm::Value;
+
+namespace {
+
+constexpr int first_flag = 32, first_vector = 36;
+
+struct Place {
+  int slot;   // -1: not a variable
+  u32 delta;  // bytes into it
+};
+
+constexpr u32 size_of(int slot) { return slot < first_flag ? 8 : slot < first_vector ? 1 : 16; }
+
+constexpr u64 offset_of(int slot) {
+  if (slot < first_flag) return 8 * static_cast<u64>(slot);
+  if (slot < first_vector) return offsetof(Cpu, n) + static_cast<u64>(slot - first_flag);
+  return offsetof(Cpu, vectors) + 16 * static_cast<u64>(slot - first_vector);
+}
+static_assert(offsetof(Cpu, x) == 0 && offsetof(Cpu, sp) == offset_of(31) && offsetof(Cpu, v) == offset_of(35));
+
+Place place_of(i64 signed_offset) {
+  u64 offset = static_cast<u64>(signed_offset);
+  if (offset < offset_of(31) + 8) return {static_cast<int>(offset / 8), static_cast<u32>(offset % 8)};
+  if (offset - offset_of(first_flag) < 4) return {static_cast<int>(first_flag + offset - offset_of(first_flag)), 0};
+  if (u64 in_vectors = offset - offset_of(first_vector); in_vectors < 32 * 16)
+    return {static_cast<int>(first_vector + in_vectors / 16), static_cast<u32>(in_vectors % 16)};
+  return {-1, 0};
+}
+
+Type* type_of(int slot, llvm::LLVMContext& context) {
+  if (slot >= first_vector) return llvm::FixedVectorType::get(Type::getInt64Ty(context), 2);
+  return Type::getIntNTy(context, size_of(slot) * 8);
+}
+
+u32 bytes_of(Type* type) { return static_cast<u32>(type->getPrimitiveSizeInBits().getFixedValue() / 8); }
+
+Type* integer(IRBuilder<>& builder, u32 bytes) { return builder.getIntNTy(bytes * 8); }
+
+// The lanes of 16 bytes of which a value of `bytes` bytes is one.
+Type* lanes(IRBuilder<>& builder, u32 bytes) { return llvm::FixedVectorType::get(integer(builder, bytes), 16 / bytes); }
+
+}  // namespace
+
+llvm::AllocaInst* Slots::variable(int slot) {
+  if (variables_[slot] == nullptr) {
+    IRBuilder<> builder(allocas_);
+    variables_[slot] = builder.CreateAlloca(type_of(slot, builder.getContext()));
+  }
+  return variables_[slot];
+}
+
+Value* Slots::address(IRBuilder<>& builder, int slot) {
+  return builder.CreateConstInBoundsGEP1_64(builder.getInt8Ty(), cpu_, offset_of(slot));
+}
+
+Value* Slots::read(IRBuilder<>& builder, i64 offset, Type* type) {
+  u32 bytes = bytes_of(type);
+  auto [slot, delta] = place_of(offset);
+  if (slot >= first_flag && slot < first_vector) {
+    Value* result = llvm::ConstantInt::get(integer(builder, bytes), 0);
+    for (u32 i = 0; i < bytes; i++) {
+      if (slot + static_cast<int>(i) >= first_vector) return nullptr;
+      llvm::AllocaInst* flag = variable(slot + static_cast<int>(i));
+      Value* value = builder.CreateZExt(builder.CreateLoad(flag->getAllocatedType(), flag), result->getType());
+      result = builder.CreateOr(result, builder.CreateShl(value, 8 * i));
+    }
+    return builder.CreateBitCast(result, type);
+  }
+  if (delta + bytes > size_of(slot)) return nullptr;
+  Value* whole = builder.CreateLoad(variable(slot)->getAllocatedType(), variable(slot));
+  if (slot < first_flag)
+    return builder.CreateBitCast(builder.CreateTrunc(builder.CreateLShr(whole, 8 * delta), integer(builder, bytes)),
+                                 type);
+  if (bytes == 16) return builder.CreateBitCast(whole, type);
+  if (delta % bytes != 0) return nullptr;
+  Value* lane = builder.CreateExtractElement(builder.CreateBitCast(whole, lanes(builder, bytes)), delta / bytes);
+  return builder.CreateBitCast(lane, type);
+}
+
+bool Slots::write(IRBuilder<>& builder, i64 offset, Value* value, SlotSet& written) {
+  u32 bytes = bytes_of(value->getType());
+  auto [slot, delta] = place_of(offset);
+  if (slot >= first_flag && slot < first_vector) {
+    Value* bits = builder.CreateBitCast(value, integer(builder, bytes));
+    for (u32 i = 0; i < bytes; i++) {
+      if (slot + static_cast<int>(i) >= first_vector) return false;
+      builder.CreateStore(builder.CreateTrunc(builder.CreateLShr(bits, 8 * i), builder.getInt8Ty()),
+                          variable(slot + static_cast<int>(i)));
+      written.set(static_cast<size_t>(slot) + i);
+    }
+    return true;
+  }
+  if (delta + bytes > size_of(slot)) return false;
+  llvm::AllocaInst* target = variable(slot);
+  if (bytes != size_of(slot)) {
+    // Part of a vector: the rest stays. General registers are only ever written whole.
+    if (slot < first_vector || delta % bytes != 0) return false;
+    Value* whole = builder.CreateBitCast(builder.CreateLoad(target->getAllocatedType(), target), lanes(builder, bytes));
+    value = builder.CreateInsertElement(whole, builder.CreateBitCast(value, integer(builder, bytes)), delta / bytes);
+  }
+  builder.CreateStore(builder.CreateBitCast(value, target->getAllocatedType()), target);
+  written.set(static_cast<size_t>(slot));
+  return true;
+}
+
+bool Slots::rewrite(llvm::Instruction& access, i64 offset, SlotSet& written) {
+  IRBuilder<> builder(&access);
+  auto* load = llvm::dyn_cast<llvm::LoadInst>(&access);
+  if (offset == offsetof(Cpu, zero) && load != nullptr) {
+    load->replaceAllUsesWith(llvm::Constant::getNullValue(load->getType()));
+  } else if (offset == offsetof(Cpu, sink) && load == nullptr) {
+    // Nobody reads it.
+  } else if (place_of(offset).slot < 0) {
+    return true;
+  } else if (load != nullptr) {
+    Value* value = read(builder, offset, load->getType());
+    if (value == nullptr) return false;
+    load->replaceAllUsesWith(value);
+  } else if (!write(builder, offset, llvm::cast<llvm::StoreInst>(access).getValueOperand(), written)) {
+    return false;
+  }
+  access.eraseFromParent();
+  return true;
+}
+
+void Slots::load_all(IRBuilder<>& builder) {
+  for (int slot = 0; slot < slot_count; slot++) {
+    if (variables_[slot] == nullptr) continue;
+    Type* type = variables_[slot]->getAllocatedType();
+    builder.CreateStore(builder.CreateLoad(type, address(builder, slot)), variables_[slot]);
+  }
+}
+
+void Slots::write_back(IRBuilder<>& builder, const SlotSet& set) {
+  for (int slot = 0; slot < slot_count; slot++) {
+    if (!set.test(static_cast<size_t>(slot))) continue;
+    builder.CreateStore(builder.CreateLoad(variables_[slot]->getAllocatedType(), variables_[slot]),
+                        address(builder, slot));
+  }
+}
+
+}  // namespace ferry::optimizer

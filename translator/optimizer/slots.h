@@ -1,0 +1,38 @@
+// Guest registers and flags as local variables of a region's function: the slots of Cpu that semantic functions reach by constant
+// offsets. Everything else of Cpu stays where it is.
+#pragma once
+#include <bitset>
+
+#include "guest/types.h"
+#include "llvm/IR/IRBuilder.h"
+
+namespace ferry::optimizer {
+
+inline constexpr int slot_count = 32 + 4 + 32;  // X0..X30 and SP, N Z C V, V0..V31
+using SlotSet = std::bitset<slot_count>;
+
+class Slots {
+ public:
+  // `allocas`: where the variables are made, at the beginning of the function.
+  Slots(llvm::Instruction* allocas, llvm::Value* cpu) : allocas_(allocas), cpu_(cpu) {}
+
+  // Makes an access to Cpu + offset one to the variables and erases it; what it writes is added to `written`. Leaves accesses
+  // to the rest of Cpu alone. False when an access straddles what it must not.
+  bool rewrite(llvm::Instruction& access, i64 offset, SlotSet& written);
+
+  // From Cpu to every variable in use, and from the variables in `set` to Cpu, at the builder's place.
+  void load_all(llvm::IRBuilder<>& builder);
+  void write_back(llvm::IRBuilder<>& builder, const SlotSet& set);
+
+ private:
+  llvm::AllocaInst* variable(int slot);
+  llvm::Value* read(llvm::IRBuilder<>& builder, i64 offset, llvm::Type* type);
+  bool write(llvm::IRBuilder<>& builder, i64 offset, llvm::Value* value, SlotSet& written);
+  llvm::Value* address(llvm::IRBuilder<>& builder, int slot);
+
+  llvm::Instruction* allocas_;
+  llvm::Value* cpu_;
+  llvm::AllocaInst* variables_[slot_count] = {};
+};
+
+}  // namespace ferry::optimizer

@@ -1,0 +1,22 @@
+// What the compiler must know of the host that it compiles for: how guest memory is accessed so that a fault is found again.
+#pragma once
+#include "guest/types.h"
+
+namespace ferry::optimizer {
+
+// An access as inline assembly of a `callbr`. Operands: $0 the destination and $1 the source, one
+// of which is guest memory, $2 the guest
+// offset of the instruction, $3 the fault edge. It emits an entry of the section .ferry_faults: 32-bit distances from each field to
+// the access and to the edge, then the offset.
+struct AccessTemplate {
+  const char* text;
+  const char* constraints;
+};
+
+extern const char target_triple[];
+
+// bytes: 1, 2, 4, 8, 16.
+AccessTemplate load_template(u32 bytes);
+AccessTemplate store_template(u32 bytes);
+
+}  // namespace ferry::optimizer

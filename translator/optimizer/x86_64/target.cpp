@@ -1,0 +1,41 @@
+// x86-64. Plain moves are atomic as far as AArch64 asks (SDM volume 3, 9.1.1), and ordered more strongly.
+#include "translator/optimizer/target.h"
+
+namespace ferry::optimizer {
+
+#define FERRY_ACCESS(instruction) \
+  "1:\n\t" instruction "\n\t.pushsection .ferry_faults,\"a\",@progbits\n\t.long 1b-., ${3:l}-., ${2:c}\n\t.popsection"
+
+const char target_triple[] = "x86_64-unknown-linux-gnu";
+
+AccessTemplate load_template(u32 bytes) {
+  switch (bytes) {
+    case 1:
+      return {FERRY_ACCESS("movzbl $1, $0"), "=r,*m,i,!i"};
+    case 2:
+      return {FERRY_ACCESS("movzwl $1, $0"), "=r,*m,i,!i"};
+    case 4:
+      return {FERRY_ACCESS("movl $1, $0"), "=r,*m,i,!i"};
+    case 8:
+      return {FERRY_ACCESS("movq $1, $0"), "=r,*m,i,!i"};
+    default:
+      return {FERRY_ACCESS("vmovdqu $1, $0"), "=x,*m,i,!i"};
+  }
+}
+
+AccessTemplate store_template(u32 bytes) {
+  switch (bytes) {
+    case 1:
+      return {FERRY_ACCESS("movb $1, $0"), "=*m,ri,i,!i"};
+    case 2:
+      return {FERRY_ACCESS("movw $1, $0"), "=*m,ri,i,!i"};
+    case 4:
+      return {FERRY_ACCESS("movl $1, $0"), "=*m,ri,i,!i"};
+    case 8:
+      return {FERRY_ACCESS("movq $1, $0"), "=*m,re,i,!i"};
+    default:
+      return {FERRY_ACCESS("vmovdqu $1, $0"), "=*m,x,i,!i"};
+  }
+}
+
+}  // namespace ferry::optimizer
