@@ -107,19 +107,19 @@ LockedStoreDirectory::~LockedStoreDirectory() {
   if (fd_ >= 0) close(fd_);
 }
 
-std::vector<LockedStoreDirectory::Item> LockedStoreDirectory::stores() const {
-  std::vector<Item> items;
-  for (std::string& name : names_with(fd_, store_prefix)) {
+std::vector<StoreItem> list_stores(int directory) {
+  std::vector<StoreItem> items;
+  for (std::string& name : names_with(directory, store_prefix)) {
     struct stat status;
-    if (fstatat(fd_, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode)) continue;
+    if (fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode)) continue;
     items.push_back(
         {std::move(name), static_cast<u64>(status.st_size), static_cast<u64>(status.st_blocks) * 512, status.st_mtime});
   }
-  std::ranges::sort(items, {}, &Item::modified);
+  std::ranges::sort(items, {}, &StoreItem::used);
   return items;
 }
 
-std::vector<std::string> LockedStoreDirectory::leftovers() const { return names_with(fd_, unfinished_prefix); }
+std::vector<std::string> list_unfinished(int directory) { return names_with(directory, unfinished_prefix); }
 
 std::expected<void, StoreFailure> StoreMapping::map(int fd, u64 identity) {
   unmap();

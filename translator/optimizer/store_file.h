@@ -35,14 +35,6 @@ class LockedStoreDirectory {
   ~LockedStoreDirectory();
 
   int fd() const { return fd_; }
-  struct Item {
-    std::string name;
-    u64 size, allocated;  // bytes; on disk
-    i64 modified;         // seconds since 1970
-  };
-  // The stores in it, the least recently used first, and what killed writers left.
-  std::vector<Item> stores() const;
-  std::vector<std::string> leftovers() const;
 
  private:
   explicit LockedStoreDirectory(int fd) : fd_(fd) {}
@@ -51,6 +43,15 @@ class LockedStoreDirectory {
 
 // Names of what is in the directory: stores are regions-*, unfinished ones begin with a dot.
 inline constexpr std::string_view store_prefix = "regions-", unfinished_prefix = ".new-";
+
+struct StoreItem {
+  std::string name;
+  u64 size, allocated;  // bytes; on disk
+  i64 used;             // by a writer, seconds since 1970
+};
+// The stores of a directory, the least recently used first; the names of what killed writers left.
+std::vector<StoreItem> list_stores(int directory);
+std::vector<std::string> list_unfinished(int directory);
 
 // A record, in the mapping. Its checksum holds.
 struct StoreRecord {

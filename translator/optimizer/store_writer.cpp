@@ -139,6 +139,20 @@ bool write_store(int fd, const StoreOptions& options, u64 size, std::span<const 
   return write_at(fd, 0, as_bytes(header));
 }
 
+// Whether a store can be added to. What is wrong with single slots and records does no harm; an index that is somewhere else than
+// it should be does: what is appended would end up in it.
+bool is_sound(const StoreMapping& mapping) {
+  std::span<const u64> index = mapping.index();
+  u64 end = mapping.end();
+  if (index.empty() || end > mapping.size() || end % store_unit != 0) return false;
+  const u8* index_end = reinterpret_cast<const u8*>(index.data() + index.size());
+  if (index_end > reinterpret_cast<const u8*>(&mapping.header()) + end) return false;
+  u64 used = 0, astray = 0;
+  for (u64 slot : index)
+    if (slot_position(slot) != 0) ++used, astray += slot_position(slot) >= end;
+  return astray <= used / 8;
+}
+
 // What this process may make a file as large as, and whole pages.
 u64 file_size(u64 limit) {
   rlimit most{};
@@ -184,7 +198,7 @@ void StoreWriter::close() {
 }
 
 std::expected<void, StoreFailure> StoreWriter::open_in(const LockedStoreDirectory& directory) {
-  for (const std::string& name : directory.leftovers()) unlinkat(directory.fd(), name.c_str(), 0);
+  for (const std::string& name : list_unfinished(directory.fd())) unlinkat(directory.fd(), name.c_str(), 0);
   auto file = open_store_file(directory.fd(), store_file_name(options_.identity), O_RDWR);
   if (!file && file.error().error != ENOENT)
     return std::unexpected(StoreFailure{file.error().error, options_.directory + "/" + file.error().text});
@@ -195,9 +209,7 @@ std::expected<void, StoreFailure> StoreWriter::open_in(const LockedStoreDirector
       return std::unexpected(StoreFailure{EBUSY, path_ + ": another optimiser writes it"});
     }
     done = adopt(*file);
-    if (!done || mapping_.index().empty() || mapping_.end() > mapping_.size() ||
-        mapping_.size() != file_size(options_.limit))
-      done = replace(directory);
+    if (!done || !is_sound(mapping_) || mapping_.size() != file_size(options_.limit)) done = replace(directory);
   } else {
     done = replace(directory);
   }
@@ -241,7 +253,7 @@ std::expected<void, StoreFailure> StoreWriter::replace(const LockedStoreDirector
 }
 
 void StoreWriter::remove_others(const LockedStoreDirectory& directory) {
-  auto items = directory.stores();
+  auto items = list_stores(directory.fd());
   u64 total = 0;
   for (const auto& item : items) total += item.allocated;
   for (const auto& item : items) {
