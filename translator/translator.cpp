@@ -5,11 +5,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include <atomic>
 #include <cstring>
-#include <memory>
-#include <mutex>
-#include <vector>
 
 #include "guest/check.h"
 #include "guest/log.h"
@@ -17,8 +13,7 @@
 #include "translator/aarch64/decode.h"
 #include "translator/aarch64/helpers.h"
 #include "translator/baseline/baseline.h"
-#include "translator/cache/executable_ranges.h"
-#include "translator/cache/generation.h"
+#include "translator/state.h"
 #include "translator/stencil/host.h"
 
 namespace ferry::translator {
@@ -31,23 +26,10 @@ namespace {
 // Blocks between two looks at the outside world; about 20 to 100 microseconds.
 constexpr i32 block_budget = 8192;
 
-Options options;
-std::mutex lock;  // translation, linking, invalidation, generations
-std::atomic<Generation*> current;
-std::vector<Generation*> living;            // under the lock: the current one, and older ones that threads still run in
-u32 attached_threads;                       // under the lock
-int fork_copy = -1;                         // between before_fork and after_fork_in_*
-Stats counters;                             // under the lock
-cache::ExecutableRanges executable_ranges;  // under the lock
+int fork_copy = -1;  // between before_fork and after_fork_in_*
 
 // Pages that have ever been translated lie in [low, high): most invalidations are decided by this alone.
 std::atomic<u64> translated_low = ~u64{0}, translated_high = 0;
-
-// Under the lock.
-void begin_generation() {
-  living.push_back(new Generation(options.code_memory));
-  current.store(living.back(), std::memory_order_release);
-}
 
 // Under the lock: the thread leaves the generation.
 void release(Generation* generation) {
@@ -80,12 +62,6 @@ u64 now_ns() {
   return static_cast<u64>(t.tv_sec) * 1000000000 + static_cast<u64>(t.tv_nsec);
 }
 
-void note_translated(u64 pc) {
-  u64 page = pc & ~u64{4095};
-  if (page < translated_low.load(std::memory_order_relaxed)) translated_low.store(page);
-  if (page + 4096 > translated_high.load(std::memory_order_relaxed)) translated_high.store(page + 4096);
-}
-
 // The code at pc, translated if need be; 0 after a fetch fault. May move the thread to a newer generation, and then forgets
 // `edge`, which was of the old one.
 u64 find_or_translate(Cpu& cpu, const Edge*& edge) {
@@ -95,11 +71,7 @@ u64 find_or_translate(Cpu& cpu, const Edge*& edge) {
     if (u64 code = generation->map.find(cpu.pc)) return code;
   }
   std::lock_guard guard(lock);
-  if (!current.load(std::memory_order_relaxed)->has_room()) {
-    log(Log::memory, "code memory is full: starting a new generation");
-    counters.flushes++;
-    begin_generation();
-  }
+  if (!current.load(std::memory_order_relaxed)->has_room()) flush_generation();
   if (generation != current.load(std::memory_order_relaxed)) {
     edge = nullptr;
     synchronize_locked(cpu);
@@ -107,7 +79,7 @@ u64 find_or_translate(Cpu& cpu, const Edge*& edge) {
   }
   if (u64 code = generation->map.find(cpu.pc)) return code;
   if (!executable_ranges.allows(cpu.pc)) return 0;  // a block does not leave its page
-  note_translated(cpu.pc);
+  note_translated(cpu.pc, cpu.pc + 4);
   u64 start = options.stats ? now_ns() : 0;
   baseline::Translation translation = baseline::translate(*generation, GuestAddr{cpu.pc});
   if (options.stats) counters.translate_ns += now_ns() - start;
@@ -121,7 +93,20 @@ void link_edge(const Cpu& cpu, const Edge& edge, u64 code) {
   auto* generation = static_cast<Generation*>(cpu.generation);
   std::lock_guard guard(lock);
   // The block may have been invalidated meanwhile; then the next exit looks again.
-  if (generation->map.find(edge.target) == code) baseline::link(*generation, edge, code, attached_threads == 1);
+  if (generation->map.find(edge.target) == code) baseline::link(*generation, edge, code, attached.size() == 1);
+}
+
+// Code that was dropped becomes a jump to what has taken its place.
+void replace_stale(const Cpu& cpu, u64 stale, u64 code) {
+  auto* generation = static_cast<Generation*>(cpu.generation);
+  std::lock_guard guard(lock);
+  if (stale == code || !generation->code.contains(stale) || generation->map.find(cpu.pc) != code) return;
+  stencil::redirect(generation->code.writable(stale), stale, code);
+}
+
+// Under the lock: a loop inside a dropped region goes on until it polls.
+void call_back_threads() {
+  for (Cpu* cpu : attached) __atomic_store_n(&cpu->budget, -1, __ATOMIC_RELEASE);
 }
 
 void remember_target(Cpu& cpu, u64 code) {
@@ -173,9 +158,11 @@ Exit exit_of(const Cpu& cpu) {
   }
 }
 
+bool budget_used_up(const Cpu& cpu) { return __atomic_load_n(&cpu.budget, __ATOMIC_RELAXED) < 0; }
+
 // A poll exit: renews the budget, and says whether somebody asked for it.
 bool poll_wanted(Cpu& cpu) {
-  if (__atomic_load_n(&cpu.budget, __ATOMIC_RELAXED) < 0) __atomic_store_n(&cpu.budget, block_budget, __ATOMIC_RELAXED);
+  if (budget_used_up(cpu)) __atomic_store_n(&cpu.budget, block_budget, __ATOMIC_RELAXED);
   return __atomic_exchange_n(&cpu.poll_requested, 0, __ATOMIC_ACQUIRE) != 0;
 }
 
@@ -228,6 +215,24 @@ Exit run_reference(Cpu& cpu) {
 
 }  // namespace
 
+void begin_generation() {
+  living.push_back(new Generation(options.code_memory));
+  current.store(living.back(), std::memory_order_release);
+}
+
+void flush_generation() {
+  log(Log::memory, "code memory is full: starting a new generation");
+  counters.flushes++;
+  begin_generation();
+}
+
+void note_translated(u64 begin, u64 end) {
+  begin &= ~u64{4095};
+  end = (end + 4095) & ~u64{4095};
+  if (begin < translated_low.load(std::memory_order_relaxed)) translated_low.store(begin);
+  if (end > translated_high.load(std::memory_order_relaxed)) translated_high.store(end);
+}
+
 void start(const Options& requested) {
   options = requested;
   const char* missing = nullptr;
@@ -247,7 +252,7 @@ void attach(Cpu& cpu) {
   cpu.exclusive_address = ~u64{0};
   stencil::initialize_fp_control(cpu);
   std::lock_guard guard(lock);
-  attached_threads++;
+  attached.push_back(&cpu);
   Generation* generation = current.load(std::memory_order_relaxed);
   generation->threads++;
   cpu.generation = generation;
@@ -256,7 +261,7 @@ void attach(Cpu& cpu) {
 void detach(Cpu& cpu) {
   munmap(cpu.jump_cache, sizeof(aarch64::JumpCacheEntry) * aarch64::jump_cache_size);
   std::lock_guard guard(lock);
-  attached_threads--;
+  std::erase(attached, &cpu);
   release(static_cast<Generation*>(cpu.generation));
   cpu.generation = nullptr;
 }
@@ -264,13 +269,16 @@ void detach(Cpu& cpu) {
 Exit run(Cpu& cpu) {
   if (options.reference) return run_reference(cpu);
   const Edge* edge = nullptr;  // the unlinked edge that brought us here
+  u64 stale = 0;               // the dropped code that did
   bool indirect = false;
   for (;;) {
     u64 code = (cpu.pc & 3) == 0 ? find_or_translate(cpu, edge) : 0;
     if (code == 0) return fetch_fault(cpu);
     if (edge != nullptr) link_edge(cpu, *edge, code);
+    if (stale != 0) replace_stale(cpu, stale, code);
     if (indirect) remember_target(cpu, code);
     edge = nullptr;
+    stale = 0;
     indirect = false;
     stencil::ferry_enter(&cpu, reinterpret_cast<const void*>(code));
     switch (static_cast<ExitReason>(cpu.exit_reason)) {
@@ -281,10 +289,13 @@ Exit run(Cpu& cpu) {
       case ExitReason::lookup:
         indirect = true;
         break;
-      case ExitReason::poll:
-        cpu.pc = static_cast<Generation*>(cpu.generation)->block_at(cpu.exit_operand).pc;
+      case ExitReason::poll: {
+        auto [pc, entry] = static_cast<Generation*>(cpu.generation)->poll_site(cpu.exit_operand);
+        cpu.pc = pc;
+        if (!budget_used_up(cpu)) stale = entry;
         if (poll_wanted(cpu)) return {ExitReason::poll};
         break;
+      }
       case ExitReason::region_poll:
         if (poll_wanted(cpu)) return {ExitReason::poll};
         break;
@@ -309,53 +320,21 @@ void request_poll(Cpu& cpu) {
   __atomic_store_n(&cpu.budget, -1, __ATOMIC_RELEASE);
 }
 
-GuestAddr locate(const Cpu& cpu, u64 host_pc) {
-  auto* generation = static_cast<const Generation*>(cpu.generation);
-  return GuestAddr{generation != nullptr ? generation->locate(host_pc) : 0};
-}
-
-bool handle_fault(Cpu& cpu, void* info, void* context) {
-  auto* siginfo = static_cast<siginfo_t*>(info);
-  // Translated code traps (UD2, or BRK on AArch64) on a misaligned atomic access, whose address it left in exit_operand.
-  bool misaligned = (siginfo->si_signo == SIGILL || siginfo->si_signo == SIGTRAP) && siginfo->si_code > 0;
-  if (siginfo->si_signo != SIGSEGV && siginfo->si_signo != SIGBUS && !misaligned) return false;
-  if (cpu.host_sp == 0) return false;
-  // Outside the blocks it is a helper, or a reference function, that set cpu.pc before it touched guest memory.
-  u64 pc = raw(locate(cpu, stencil::interrupted_pc(context)));
-  if (pc != 0) cpu.pc = pc;
-  cpu.exit_reason = static_cast<u64>(ExitReason::fault);
-  if (misaligned) {
-    cpu.fault_signal = SIGBUS;
-    cpu.fault_code = BUS_ADRALN;
-    cpu.fault_address = cpu.exit_operand;
-    cpu.fault_write = false;
-    stencil::leave_from_signal(context, cpu);
-    return true;
-  }
-  cpu.fault_signal = siginfo->si_signo;
-  // An address that x86 cannot even form raises #GP, without an address: a tagged one, when translated code uses it.
-  if (siginfo->si_code == SI_KERNEL && pc != 0) {
-    cpu.exit_reason = static_cast<u64>(ExitReason::tagged);
-    stencil::leave_from_signal(context, cpu);
-    return true;
-  }
-  cpu.fault_code = siginfo->si_code == SI_KERNEL ? SEGV_MAPERR : siginfo->si_code;
-  cpu.fault_address = reinterpret_cast<u64>(siginfo->si_addr);
-  cpu.fault_write = stencil::fault_was_write(context);
-  stencil::leave_from_signal(context, cpu);
-  return true;
-}
-
 void invalidate(GuestAddr begin, GuestAddr end) {
   if (raw(begin) >= translated_high.load() || raw(end) <= translated_low.load()) return;
   std::lock_guard guard(lock);
-  u32 count = 0;
-  for (Generation* generation : living)
-    count += generation->invalidate_pages(raw(begin) >> 12, (raw(end) + 4095) >> 12);
-  counters.invalidated_blocks += count;
-  if (count != 0)
-    log(Log::memory, "invalidated %u blocks in %#llx-%#llx", count, (unsigned long long)raw(begin),
-        (unsigned long long)raw(end));
+  Generation::Dropped dropped{};
+  for (Generation* generation : living) {
+    auto [blocks, regions] = generation->invalidate_pages(raw(begin) >> 12, (raw(end) + 4095) >> 12);
+    dropped.blocks += blocks;
+    dropped.regions += regions;
+  }
+  counters.invalidated_blocks += dropped.blocks;
+  counters.invalidated_regions += dropped.regions;
+  if (dropped.regions != 0) call_back_threads();
+  if (dropped.blocks + dropped.regions != 0)
+    log(Log::memory, "invalidated %u blocks and %u regions in %#llx-%#llx", dropped.blocks, dropped.regions,
+        (unsigned long long)raw(begin), (unsigned long long)raw(end));
 }
 
 void set_executable(GuestAddr begin, GuestAddr end, bool executable) {
@@ -380,7 +359,7 @@ void after_fork_in_parent(Cpu&) {
 
 void after_fork_in_child(Cpu& cpu) {
   auto* generation = static_cast<Generation*>(cpu.generation);
-  attached_threads = 1;
+  attached = {&cpu};
   // Generations that only other threads were in stay mapped: they are the parent's, and nobody here runs in them.
   std::erase_if(living, [&](const Generation* other) { return other != generation; });
   bool copied = generation->code.adopt_copy(fork_copy);

@@ -69,6 +69,7 @@ void after_fork_in_child(Cpu& cpu);
 
 struct Stats {
   u64 translated_blocks, translated_instructions, translate_ns, code_bytes, flushes, invalidated_blocks;
+  u64 installed_regions, discarded_regions, invalidated_regions;
 };
 Stats stats();
 

@@ -1,7 +1,5 @@
 #include "translator/cache/generation.h"
 
-#include <sys/mman.h>
-
 #include <cstring>
 
 #include "guest/check.h"
@@ -18,23 +16,8 @@ constexpr size_t largest_block_code = 64 * 1024;
 constexpr size_t largest_block_instructions = 64;
 }  // namespace
 
-template <class T>
-ReservedArray<T>::ReservedArray(size_t capacity) : capacity_(capacity) {
-  void* p =
-      mmap(nullptr, capacity * sizeof(T), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (p == MAP_FAILED) fatal("cannot reserve the translator's tables", "raise the address space limit (ulimit -v)");
-  data_ = static_cast<T*>(p);
-}
-template <class T>
-ReservedArray<T>::~ReservedArray() {
-  munmap(data_, capacity_ * sizeof(T));
-}
-template class ReservedArray<Block>;
-template class ReservedArray<u16>;
-template class ReservedArray<Edge>;
-
 Generation::Generation(size_t code_size)
-    : code(code_size), blocks(code_size / 128), offsets(code_size / 8), edges(code_size / 64) {
+    : code(code_size), blocks(code_size / 128), offsets(code_size / 8), edges(code_size / 64), regions(code_size) {
   const stencil::Library& library = stencil::library();
   code.commit(0);
   memcpy(code.writable(code.run_base()), library.constants, library.constants_size);
@@ -58,31 +41,19 @@ u64 Generation::place_stub(stencil::ThunkKind kind) {
   return run;
 }
 
-namespace {
-// The element of an array that is sorted by an offset member, where it is `offset`.
-template <auto member, class T>
-const T& find_sorted(const ReservedArray<T>& array, u32 offset) {
-  size_t low = 0, high = array.size();
-  while (low < high) {
-    size_t middle = (low + high) / 2;
-    if (array[middle].*member < offset)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  check(low < array.size() && array[low].*member == offset);
-  return array[low];
-}
-}  // namespace
-
 const Edge& Generation::edge_at(u64 exit_operand) const {
-  return find_sorted<&Edge::thunk>(edges,
-                                   static_cast<u32>(exit_operand - stencil::thunk_return_offset - code.run_base()));
+  u32 thunk = static_cast<u32>(exit_operand - stencil::thunk_return_offset - code.run_base());
+  const Edge* edge = edges.find_sorted<&Edge::thunk>(thunk);
+  check(edge != nullptr);
+  return *edge;
 }
 
-const Block& Generation::block_at(u64 exit_operand) const {
-  return find_sorted<&Block::begin>(blocks,
-                                    static_cast<u32>(exit_operand - stencil::thunk_return_offset - code.run_base()));
+Generation::PollSite Generation::poll_site(u64 exit_operand) const {
+  u32 thunk = static_cast<u32>(exit_operand - stencil::thunk_return_offset - code.run_base());
+  if (const Block* block = blocks.find_sorted<&Block::begin>(thunk)) return {block->pc, code.run_base() + block->entry};
+  const RegionEntry* entry = regions.entry_of_thunk(thunk);
+  check(entry != nullptr);
+  return {entry->pc, code.run_base() + entry->code};
 }
 
 bool Generation::has_room() const {
@@ -91,17 +62,15 @@ bool Generation::has_room() const {
 }
 
 u64 Generation::locate(u64 run) const {
+  if (u64 pc = block_pc(run)) return pc;
+  return code.contains(run) ? regions.locate(static_cast<u32>(run - code.run_base())) : 0;
+}
+
+u64 Generation::block_pc(u64 run) const {
   if (!code.contains(run)) return 0;
   u32 at = static_cast<u32>(run - code.run_base());
   // Blocks are appended in address order.
-  size_t low = 0, high = blocks.size();
-  while (low < high) {
-    size_t middle = (low + high) / 2;
-    if (blocks[middle].end <= at)
-      low = middle + 1;
-    else
-      high = middle;
-  }
+  size_t low = blocks.first_from<&Block::end>(at + 1);
   if (low == blocks.size() || at < blocks[low].entry) return 0;
   const Block& block = blocks[low];
   u32 offset = at - block.entry, i = 0;
@@ -109,33 +78,47 @@ u64 Generation::locate(u64 run) const {
   return block.pc + 4 * i;
 }
 
-u32 Generation::invalidate_pages(u64 first, u64 last) {
-  u32 count = 0;
+u64 Generation::fault_edge(u64 run) const {
+  if (!code.contains(run)) return 0;
+  u32 edge = regions.fault_edge(static_cast<u32>(run - code.run_base()));
+  return edge != 0 ? code.run_base() + edge : 0;
+}
+
+Generation::Dropped Generation::invalidate_pages(u64 first, u64 last) {
+  Dropped dropped{0, regions.take(first, last, [this](const InstalledRegion& region) { drop(region); })};
   if (last - first <= pages.size()) {
-    for (u64 page = first; page < last; page++) count += invalidate_page(page);
-    return count;
+    for (u64 page = first; page < last; page++) dropped.blocks += invalidate_page(page);
+    return dropped;
   }
   std::vector<u64> hit;
   for (const auto& [page, blocks_of_page] : pages) {
     if (page >= first && page < last) hit.push_back(page);
   }
-  for (u64 page : hit) count += invalidate_page(page);
-  return count;
+  for (u64 page : hit) dropped.blocks += invalidate_page(page);
+  return dropped;
 }
 
 u32 Generation::invalidate_page(u64 page) {
   auto found = pages.find(page);
   if (found == pages.end()) return 0;
-  for (u32 index : found->second) {
-    const Block& block = blocks[index];
-    u64 entry = code.run_base() + block.entry;
-    if (map.find(block.pc) == entry) map.set(block.pc, 0);
-    // Whoever still jumps here leaves through the block's own poll thunk, which names its pc.
-    stencil::redirect(code.writable(entry), entry, code.run_base() + block.begin);
-  }
+  for (u32 index : found->second) make_stale(blocks[index].pc, blocks[index].entry, blocks[index].begin);
   u32 count = static_cast<u32>(found->second.size());
   pages.erase(found);
   return count;
+}
+
+void Generation::drop(const InstalledRegion& region) {
+  for (u32 i = 0; i < region.entry_count; i++) {
+    const RegionEntry& entry = regions.entries[region.first_entry + i];
+    make_stale(entry.pc, entry.code, entry.thunk);
+  }
+}
+
+// Whoever still jumps there leaves through the poll thunk, which names the pc.
+void Generation::make_stale(u64 pc, u32 entry, u32 thunk) {
+  u64 run = code.run_base() + entry;
+  if (map.find(pc) == run) map.set(pc, 0);
+  stencil::redirect(code.writable(run), run, code.run_base() + thunk);
 }
 
 }  // namespace ferry::cache

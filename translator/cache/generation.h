@@ -3,12 +3,13 @@
 // and the old one is freed when the last has left, so nothing that runs is ever overwritten.
 // Written only under the translation lock; find() and locate() may run at any time, locate() in signal handlers too.
 #pragma once
-#include <atomic>
 #include <unordered_map>
 #include <vector>
 
 #include "translator/cache/block_map.h"
 #include "translator/cache/code_memory.h"
+#include "translator/cache/region_table.h"
+#include "translator/cache/reserved_array.h"
 #include "translator/stencil/host.h"
 
 namespace ferry::cache {
@@ -29,31 +30,6 @@ struct Edge {
   u32 site;   // code offset of the jump to the thunk that may be repointed; 0: fallthrough or return
 };
 
-// Address space for `capacity` Ts, committed by touching; elements never move, so a reader needs no lock.
-template <class T>
-class ReservedArray {
- public:
-  explicit ReservedArray(size_t capacity);
-  ~ReservedArray();
-  ReservedArray(const ReservedArray&) = delete;
-  ReservedArray& operator=(const ReservedArray&) = delete;
-  size_t size() const { return size_.load(std::memory_order_acquire); }
-  size_t room() const { return capacity_ - size_.load(std::memory_order_relaxed); }
-  T& operator[](size_t i) { return data_[i]; }
-  const T& operator[](size_t i) const { return data_[i]; }
-  T& push(const T& value) {
-    size_t i = size_.load(std::memory_order_relaxed);
-    data_[i] = value;
-    size_.store(i + 1, std::memory_order_release);
-    return data_[i];
-  }
-
- private:
-  T* data_;
-  size_t capacity_;
-  std::atomic<size_t> size_ = 0;
-};
-
 class Generation {
  public:
   explicit Generation(size_t code_size);
@@ -68,23 +44,38 @@ class Generation {
   ReservedArray<u16> offsets;
   ReservedArray<Edge> edges;
   std::unordered_map<u64, std::vector<u32>> pages;  // guest page number -> indices of its blocks
-  u32 threads = 0;                                  // attached threads that still run in it
+  RegionTable regions;
+  u32 threads = 0;  // attached threads that still run in it
 
   // Is there room for the largest block?
   bool has_room() const;
 
-  // The guest pc of the instruction whose code contains the run address; 0 when it is no instruction's.
+  // The guest pc of the instruction whose code contains the run address; 0 when it is no instruction's. In a region it may be a
+  // neighbour's.
   u64 locate(u64 run) const;
+  u64 block_pc(u64 run) const;  // exactly, and 0 outside the blocks
 
-  // The edge and the block of a thunk's exit_operand.
+  // Where to go on after a fault of a region's host instruction at the run address; 0 when it is none of their accesses.
+  u64 fault_edge(u64 run) const;
+
+  // The edge of a link thunk's exit_operand.
   const Edge& edge_at(u64 exit_operand) const;
-  const Block& block_at(u64 exit_operand) const;
+  // What a poll thunk's exit_operand stands for: the guest pc of a block or of a region's entry, and its code's run address.
+  struct PollSite {
+    u64 pc, entry;
+  };
+  PollSite poll_site(u64 exit_operand) const;
 
-  // Drops the blocks of the guest pages in [first, last); returns how many.
-  u32 invalidate_pages(u64 first, u64 last);
+  // Drops the blocks and regions of the guest pages in [first, last); returns how many there were of each.
+  struct Dropped {
+    u32 blocks, regions;
+  };
+  Dropped invalidate_pages(u64 first, u64 last);
 
  private:
   u32 invalidate_page(u64 page);
+  void drop(const InstalledRegion& region);
+  void make_stale(u64 pc, u32 entry, u32 thunk);
   u64 place_stub(stencil::ThunkKind kind);
 };
 

@@ -20,6 +20,9 @@ void redirect(u8* write, u64 run, u64 target);
 // Patches a pasted jump (a hole of source `taken` at site) to another target. Not atomic: only while no other thread runs code.
 void repoint_jump(u8* write_site, u64 run_site, u64 target);
 
+// Whether the field of a pc-relative patch at `site` is a jump's target, which repoint_jump() may change, and not a mere address.
+bool is_jump_site(const u8* site);
+
 // A thunk: the shortest code that leaves with its own address as exit_operand, so that what belongs to it need not be part of
 // the code. It occupies patchable_alignment bytes, calls one of the two stubs, and redirect() turns it into a jump.
 enum class ThunkKind : u8 { link, poll };
@@ -57,6 +60,8 @@ semantic::Outcome call_reference(aarch64::Cpu& cpu, semantic::ReferenceFunction 
 
 // In a signal handler: makes the interrupted translated code leave as if by a Leave, with cpu.host_sp's frame.
 void leave_from_signal(void* ucontext, const aarch64::Cpu& cpu);
+// In a signal handler: makes the interrupted code go on at `pc`, registers as they are.
+void resume_at(void* ucontext, u64 pc);
 u64 interrupted_pc(const void* ucontext);
 bool fault_was_write(const void* ucontext);
 

@@ -1,5 +1,7 @@
 #include "translator/stencil/library.h"
 
+#include <cstring>
+
 #include "guest/check.h"
 
 // FERRY_STENCILS_BIN is the path of the forge's output for this host.
@@ -27,6 +29,12 @@ const void* const helper_addresses[] = {
 #undef FERRY_HELPER
     nullptr,
 };
+constexpr const char* helper_names[] = {
+#define FERRY_HELPER(name) #name,
+#include FERRY_STENCIL_HELPERS
+#undef FERRY_HELPER
+    nullptr,
+};
 }  // namespace
 
 const Library& library() {
@@ -45,6 +53,13 @@ const Library& library() {
     return l;
   }();
   return library;
+}
+
+const void* find_helper(const char* name) {
+  for (size_t i = 0; helper_names[i] != nullptr; i++) {
+    if (strcmp(name, helper_names[i]) == 0) return helper_addresses[i];
+  }
+  return nullptr;
 }
 
 }  // namespace ferry::stencil

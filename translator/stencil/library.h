@@ -92,4 +92,7 @@ struct Library {
 // The library of this host, part of the program.
 const Library& library();
 
+// The address of a function that stencils call, by its name; nullptr when none of them does.
+const void* find_helper(const char* name);
+
 }  // namespace ferry::stencil

@@ -177,6 +177,12 @@ void repoint_jump(u8* write_site, u64 run_site, u64 target) {
   publish(run_site, 4);
 }
 
+bool is_jump_site(const u8* site) {
+  u32 word;
+  memcpy(&word, site, sizeof word);
+  return (word & 0xfc000000) == 0x14000000;  // B
+}
+
 const u64 thunk_return_offset = 4;
 
 void write_thunk(u8* write, u64 run, u64 stub) {
@@ -219,6 +225,8 @@ void leave_from_signal(void* context, const Cpu& cpu) {
   machine.pc = reinterpret_cast<u64>(ferry_leave);
   machine.sp = cpu.host_sp;
 }
+
+void resume_at(void* context, u64 pc) { static_cast<ucontext_t*>(context)->uc_mcontext.pc = pc; }
 
 u64 interrupted_pc(const void* context) { return static_cast<const ucontext_t*>(context)->uc_mcontext.pc; }
 

@@ -109,6 +109,11 @@ void redirect(u8* write, u64 run, u64 target) {
 
 void repoint_jump(u8* write_site, u64 run_site, u64 target) { put(write_site, displacement(run_site + 4, target)); }
 
+bool is_jump_site(const u8* site) {
+  // JMP rel32, Jcc rel32. No ModRM byte of a pc-relative operand ends like them (SDM table 2-2: mod 00, r/m 101).
+  return site[-1] == 0xe9 || (site[-2] == 0x0f && (site[-1] & 0xf0) == 0x80);
+}
+
 const u64 thunk_return_offset = 5;
 
 void write_thunk(u8* write, u64 run, u64 stub) {
@@ -158,6 +163,10 @@ void leave_from_signal(void* context, const Cpu& cpu) {
   auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
   registers[REG_RIP] = reinterpret_cast<greg_t>(ferry_leave);
   registers[REG_RSP] = static_cast<greg_t>(cpu.host_sp);
+}
+
+void resume_at(void* context, u64 pc) {
+  static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP] = static_cast<greg_t>(pc);
 }
 
 u64 interrupted_pc(const void* context) {

@@ -1,0 +1,84 @@
+// The optimised regions in a generation's code memory: where they are entered, what their host code stands for, where it goes
+// on after a fault. Code offsets grow as regions are added, so every table is sorted.
+// Written under the translation lock; locate(), fault_edge() and entry_of_thunk() at any time, in signal handlers too.
+#pragma once
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "translator/cache/reserved_array.h"
+
+namespace ferry::cache {
+
+// All of these are offsets into code memory.
+struct RegionEntry {
+  u64 pc;
+  u32 thunk;  // a poll thunk that names the entry, for when the region is stale
+  u32 code;
+};
+struct RegionLine {
+  u64 pc;  // the guest instruction that the host code from `code` on belongs to
+  u32 code;
+};
+struct RegionFaultEdge {
+  u32 access, edge;
+};
+
+// Guest instructions [begin, end), consecutive.
+struct GuestRange {
+  u64 begin, end;
+};
+
+struct InstalledRegion {
+  u32 begin, end;  // of its code
+  u32 first_entry, entry_count;
+  std::vector<GuestRange> ranges;
+};
+
+class RegionTable {
+ public:
+  explicit RegionTable(size_t code_size);
+
+  bool has_room(size_t entries, size_t lines, size_t fault_edges) const;
+
+  // The guest pc whose host code the offset belongs to; 0 outside the regions and where none is known.
+  u64 locate(u32 at) const;
+  bool contains(u32 at) const;
+  // Where to go on after a fault of the host instruction at the offset; 0 when it is not an access of a region's.
+  u32 fault_edge(u32 at) const;
+  const RegionEntry* entry_of_thunk(u32 thunk) const { return entries.find_sorted<&RegionEntry::thunk>(thunk); }
+
+  // Under the lock. The region's rows of the public arrays have been pushed already.
+  void add(InstalledRegion region);
+  // The live regions with an instruction on the page.
+  std::span<const u32> of_page(u64 page) const;
+  // How many live regions hold the guest instruction.
+  u32 count_at(u64 pc) const;
+  // Takes the live regions with instructions on pages [first, last) out and hands each to `drop`; returns how many.
+  template <class F>
+  u32 take(u64 first, u64 last, F&& drop) {
+    std::vector<u32> hit = collect(first, last);
+    for (u32 index : hit) {
+      remove_from_pages(index);
+      drop(regions[index]);
+    }
+    return static_cast<u32>(hit.size());
+  }
+
+  ReservedArray<RegionEntry> entries;
+  ReservedArray<RegionLine> lines;
+  ReservedArray<RegionFaultEdge> fault_edges;
+  std::vector<InstalledRegion> regions;  // dead ones too
+
+ private:
+  struct Extent {
+    u32 begin, end;
+  };
+  std::vector<u32> collect(u64 first, u64 last) const;
+  void remove_from_pages(u32 index);
+
+  ReservedArray<Extent> extents_;  // of the regions' code
+  std::unordered_map<u64, std::vector<u32>> pages_;
+};
+
+}  // namespace ferry::cache

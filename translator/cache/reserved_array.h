@@ -1,0 +1,60 @@
+// An array in reserved address space, committed by touching: elements never move, so readers, signal handlers among them,
+// need no lock while the one writer appends.
+#pragma once
+#include <atomic>
+
+#include "guest/types.h"
+
+namespace ferry::cache {
+
+// Fatal when there is no address space.
+void* reserve_memory(size_t size);
+void release_memory(void* memory, size_t size);
+
+template <class T>
+class ReservedArray {
+ public:
+  explicit ReservedArray(size_t capacity)
+      : data_(static_cast<T*>(reserve_memory(capacity * sizeof(T)))), capacity_(capacity) {}
+  ~ReservedArray() { release_memory(data_, capacity_ * sizeof(T)); }
+  ReservedArray(const ReservedArray&) = delete;
+  ReservedArray& operator=(const ReservedArray&) = delete;
+
+  size_t size() const { return size_.load(std::memory_order_acquire); }
+  size_t room() const { return capacity_ - size_.load(std::memory_order_relaxed); }
+  T& operator[](size_t i) { return data_[i]; }
+  const T& operator[](size_t i) const { return data_[i]; }
+  T& push(const T& value) {
+    size_t i = size_.load(std::memory_order_relaxed);
+    data_[i] = value;
+    size_.store(i + 1, std::memory_order_release);
+    return data_[i];
+  }
+
+  // In an array that is sorted by a member: the index of the first element whose member is not less than `value`.
+  template <auto member>
+  size_t first_from(u32 value) const {
+    size_t low = 0, high = size();
+    while (low < high) {
+      size_t middle = (low + high) / 2;
+      if (data_[middle].*member < value)
+        low = middle + 1;
+      else
+        high = middle;
+    }
+    return low;
+  }
+  // The element whose member is `value`; null when there is none.
+  template <auto member>
+  const T* find_sorted(u32 value) const {
+    size_t i = first_from<member>(value);
+    return i < size() && data_[i].*member == value ? &data_[i] : nullptr;
+  }
+
+ private:
+  T* data_;
+  size_t capacity_;
+  std::atomic<size_t> size_ = 0;
+};
+
+}  // namespace ferry::cache

@@ -1,0 +1,26 @@
+// What the translator's own parts share: the generations of code memory, the lock around them, the counters.
+#pragma once
+#include <atomic>
+#include <mutex>
+#include <vector>
+
+#include "translator/cache/executable_ranges.h"
+#include "translator/cache/generation.h"
+#include "translator/translator.h"
+
+namespace ferry::translator {
+
+inline Options options;
+inline std::mutex lock;  // translation, linking, invalidation, generations
+inline std::atomic<cache::Generation*> current;
+inline std::vector<cache::Generation*> living;  // under the lock: the current one, and older ones threads still run in
+inline std::vector<Cpu*> attached;              // under the lock
+inline Stats counters;                          // under the lock
+inline cache::ExecutableRanges executable_ranges;  // under the lock
+
+// Under the lock.
+void begin_generation();
+void flush_generation();                   // a new one because the current one is full
+void note_translated(u64 begin, u64 end);  // guest code whose changes invalidate() must hear of
+
+}  // namespace ferry::translator
