@@ -41,12 +41,13 @@ constexpr Row rows[] = {
     {"reference", "FERRY_REFERENCE", nullptr, "run each instruction's definition, slowly: to check the translator"},
     {"no-chain", "FERRY_NO_CHAIN", nullptr, "return to the dispatcher after every block"},
     {"stats", "FERRY_STATS", nullptr, "print the translator's counters when a program ends by itself"},
+    {"no-cache", "FERRY_NO_CACHE", nullptr, "neither use nor keep what is optimised; see `ferry cache help`"},
     {"version", nullptr, nullptr, "print the version"},
     {"help", nullptr, nullptr, "print this"},
 };
 
-// Where the sysroots are: not an option, but not the guest's either.
-constexpr std::string_view other_variables[] = {"FERRY_SYSROOTS"};
+// Where the sysroots and the store are: not options, but not the guest's either.
+constexpr std::string_view other_variables[] = {"FERRY_SYSROOTS", "FERRY_CACHE_DIR", "FERRY_CACHE_SIZE"};
 
 std::string_view long_name(const Row& row) {
   std::string_view name = row.name;
@@ -128,6 +129,7 @@ void assign(Options& options, const po::variables_map& values) {
   if (values["reference"].as<bool>()) options.reference = true;
   if (values["no-chain"].as<bool>()) options.chain = false;
   if (values["stats"].as<bool>()) options.stats = true;
+  if (values["no-cache"].as<bool>()) options.cache = false;
   options.help = values["help"].as<bool>();
   options.version = values["version"].as<bool>();
 }
@@ -156,8 +158,8 @@ std::expected<void, std::string> assign_variable(Options& options, const Row& ro
   if (row.value == nullptr) {
     auto on = switch_value(row.variable, text);
     if (!on) return std::unexpected(on.error());
-    if (name == "no-chain")
-      options.chain = !*on;
+    if (name == "no-chain" || name == "no-cache")
+      (name == "no-chain" ? options.chain : options.cache) = !*on;
     else
       (name == "strace" ? options.strace : name == "stats" ? options.stats : options.reference) = *on;
     return {};
@@ -248,6 +250,7 @@ void print_help() {
       "ferry runs Linux programs of the other architecture.\n\n"
       "  ferry [options] program [arguments...]\n"
       "  ferry sysroot create|add|list|remove ...   trees of libraries and programs; `ferry sysroot help`\n"
+      "  ferry cache status|clear|verify|warm ...   what has been optimised, kept for later; `ferry cache help`\n"
       "  ferry binfmt print|status|register|unregister   programs started by their name alone; `ferry binfmt help`\n\n"
       "Options end at the first word that is none, or at --. A program without a slash is looked for in PATH, in the "
       "sysroot first.\n"
@@ -267,7 +270,8 @@ void print_help() {
   printf(
       "\nThe FERRY_* variables say the same as the options, lists with commas between; the command line wins. The "
       "program does not see them.\n"
-      "FERRY_SYSROOTS is where sysroots are kept, ~/.local/share/ferry/sysroots without it.\n\n"
+      "FERRY_SYSROOTS is where sysroots are kept, ~/.local/share/ferry/sysroots without it; FERRY_CACHE_DIR is where\n"
+      "optimised code is kept, ~/.cache/ferry without it, and FERRY_CACHE_SIZE how much of it, 256M without it.\n\n"
       "Status: the program's own; 128 + N when signal N ended it (the signal itself is passed on); 127: not found; "
       "126: cannot be\n"
       "run; 2: wrong use of ferry; 1: a ferry command failed.\n");

@@ -19,6 +19,7 @@ struct Options {
   std::optional<std::string> log;          // categories
   std::optional<std::string> log_file;
   bool reference = false, chain = true, stats = false;
+  bool cache = true;  // use the persistent store
   bool help = false, version = false;
   std::vector<std::string> program;  // what follows the options: the program and its arguments
 };

@@ -18,6 +18,7 @@
 #include "syscalls/thread.h"
 #include "sysroots/home.h"
 #include "sysroots/resolve.h"
+#include "translator/optimizer/store.h"
 #include "translator/translator.h"
 
 namespace ferry::command {
@@ -47,6 +48,22 @@ std::string chosen_sysroot(const Options& options) {
   return *found;
 }
 
+// As the guest's working directory will not be ferry's for long.
+std::string absolute(const std::string& path) {
+  char directory[PATH_MAX];
+  if (path.empty() || path[0] == '/') return path;
+  return getcwd(directory, sizeof directory) != nullptr ? std::string{directory} + "/" + path : "";
+}
+
+void use_store(syscalls::Handover& handover) {
+  // A set-user-ID program's caller must not say where ferry finds code.
+  if (getauxval(AT_SECURE) != 0) return;
+  handover.store_directory = absolute(optimizer::store_directory());
+  auto limit = optimizer::store_limit();
+  if (!limit) fatal(limit.error(), "", 2);
+  handover.store_limit = *limit;
+}
+
 // What of the options lasts: it reaches the next ferry through execve, too.
 syscalls::Handover settings(const Options& options) {
   syscalls::Handover handover;
@@ -61,6 +78,7 @@ syscalls::Handover settings(const Options& options) {
   handover.reference = options.reference;
   handover.chain = options.chain;
   handover.stats = options.stats;
+  if (options.cache) use_store(handover);
   return handover;
 }
 
@@ -144,7 +162,11 @@ void print_stats() {
   {
     loader::Program program = prepare(handover, environment);
     if (program.native()) execute_native(program, std::move(environment));
-    translator::start({.chain = handover.chain, .reference = handover.reference, .stats = handover.stats});
+    translator::start({.chain = handover.chain,
+                       .reference = handover.reference,
+                       .stats = handover.stats,
+                       .store_directory = handover.store_directory,
+                       .store_limit = handover.store_limit});
     auto loaded = loader::map(program);
     if (!loaded) fatal(loaded.error().text, loaded.error().remedy, loaded.error().exit_status());
     process.executable_host = executable_of(program.host_path(), handover.program_fd);

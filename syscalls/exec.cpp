@@ -232,6 +232,8 @@ bool parse_fields(std::string_view text, Handover& handover) {
       handover.chain = value != 0;
     else if (name == "stats")
       handover.stats = value != 0;
+    else if (name == "store_limit")
+      handover.store_limit = static_cast<u64>(value);
     else if (name == "program_fd")
       handover.program_fd = static_cast<int>(value);
     else if (name == "own_fd")
@@ -246,22 +248,25 @@ bool parse_fields(std::string_view text, Handover& handover) {
 
 std::vector<std::string> handover_arguments(const Handover& handover) {
   char fields[256];
-  snprintf(fields, sizeof fields,
-           "strace=%d,strace_fd=%d,log=%u,log_fd=%d,reference=%d,chain=%d,stats=%d,program_fd=%d,own_fd=%d",
-           handover.strace, handover.strace_fd, handover.log_mask, handover.log_fd, handover.reference, handover.chain,
-           handover.stats, handover.program_fd, handover.own_executable_fd);
-  std::vector<std::string> arguments{"ferry", handover_option, fields, handover.sysroot, handover.path};
+  snprintf(
+      fields, sizeof fields,
+      "strace=%d,strace_fd=%d,log=%u,log_fd=%d,reference=%d,chain=%d,stats=%d,store_limit=%lu,program_fd=%d,own_fd=%d",
+      handover.strace, handover.strace_fd, handover.log_mask, handover.log_fd, handover.reference, handover.chain,
+      handover.stats, handover.store_limit, handover.program_fd, handover.own_executable_fd);
+  std::vector<std::string> arguments{"ferry",          handover_option,          fields,
+                                     handover.sysroot, handover.store_directory, handover.path};
   arguments.insert(arguments.end(), handover.arguments.begin(), handover.arguments.end());
   return arguments;
 }
 
 std::optional<Handover> parse_handover(int argc, char* const* argv) {
-  if (argc < 6 || std::string_view{argv[1]} != handover_option) return std::nullopt;
+  if (argc < 7 || std::string_view{argv[1]} != handover_option) return std::nullopt;
   Handover handover;
   if (!parse_fields(argv[2], handover)) return std::nullopt;
   handover.sysroot = argv[3];
-  handover.path = argv[4];
-  handover.arguments.assign(argv + 5, argv + argc);
+  handover.store_directory = argv[4];
+  handover.path = argv[5];
+  handover.arguments.assign(argv + 6, argv + argc);
   return handover;
 }
 

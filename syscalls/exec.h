@@ -22,7 +22,9 @@ struct Handover {
   bool stats = false;                    // translator::Options, and counters printed at the end
   int program_fd = -1;                   // run this descriptor instead of `path`, and close it once it is loaded
   int own_executable_fd = -1;            // for adopt_own_executable()
-  std::string path;                      // as the guest named the program
+  std::string store_directory;           // translator::Options; empty: none
+  u64 store_limit = 0;
+  std::string path;  // as the guest named the program
   std::vector<std::string> arguments;
 };
 

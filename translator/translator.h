@@ -1,6 +1,8 @@
 // The translator's whole face: runs guest code until something needs the guest's kernel.
 // One translator a process (one guest address space), shared by all guest threads.
 #pragma once
+#include <string>
+
 #include "guest/aarch64/cpu.h"
 #include "guest/types.h"
 #include "translator/exit_reason.h"
@@ -19,9 +21,11 @@ struct Exit {
 };
 
 struct Options {
-  bool chain = true;       // direct chaining of blocks; off to see every block in the log
-  bool reference = false;  // run every instruction through its semantic function instead of stencils
-  bool stats = false;      // measure the time spent translating
+  bool chain = true;              // direct chaining of blocks; off to see every block in the log
+  bool reference = false;         // run every instruction through its semantic function instead of stencils
+  bool stats = false;             // measure the time spent translating
+  std::string store_directory{};  // where regions are kept between runs (optimizer/store.h); empty: nowhere
+  u64 store_limit = 0;            // bytes of disk
   size_t code_memory =
       size_t{128} << 20;  // bytes of code memory before a flush; at most 128 MiB (AArch64's branch range)
 };

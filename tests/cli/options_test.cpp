@@ -36,14 +36,15 @@ TEST(OptionsTest, every_form_of_a_value) {
     EXPECT_EQ(options->sysroot, "tree");
     EXPECT_EQ(options->program, Words{"ls"});
   }
-  auto options =
-      parse({"-E", "A=1,2", "-EB=", "-U", "HOME", "-0", "name", "--log", "load,signals", "--no-chain", "ls"});
+  auto options = parse(
+      {"-E", "A=1,2", "-EB=", "-U", "HOME", "-0", "name", "--log", "load,signals", "--no-chain", "--no-cache", "ls"});
   ASSERT_TRUE(options) << options.error();
   EXPECT_EQ(options->set_environment, (Words{"A=1,2", "B="}));
   EXPECT_EQ(options->unset_environment, Words{"HOME"});
   EXPECT_EQ(options->argv0, "name");
   EXPECT_EQ(options->log, "load,signals");
   EXPECT_FALSE(options->chain);
+  EXPECT_FALSE(options->cache);
 }
 
 TEST(OptionsTest, variables_say_the_same_and_the_command_line_wins) {
@@ -60,6 +61,8 @@ TEST(OptionsTest, variables_say_the_same_and_the_command_line_wins) {
   EXPECT_EQ(options->sysroot, "two");
   EXPECT_EQ(options->set_environment, (Words{"A=1", "B=2", "B=3"}));
   EXPECT_FALSE(parse({"ls"}, {"FERRY_STRACE=0"})->strace);
+  EXPECT_TRUE(parse({"ls"})->cache);
+  EXPECT_FALSE(parse({"ls"}, {"FERRY_NO_CACHE=1"})->cache);
 }
 
 TEST(OptionsTest, wrong_lines_are_refused) {
@@ -76,7 +79,14 @@ TEST(OptionsTest, wrong_lines_are_refused) {
 }
 
 TEST(OptionsTest, the_guest_does_not_see_ferrys_variables) {
-  Words words{"A=0", "FERRY_STRACE=0", "HOME=/root", "FERRY_SYSROOTS=/s", "FERRY_OTHER=kept", "B=2=3"};
+  Words words{"A=0",
+              "FERRY_STRACE=0",
+              "HOME=/root",
+              "FERRY_SYSROOTS=/s",
+              "FERRY_CACHE_DIR=/c",
+              "FERRY_CACHE_SIZE=1M",
+              "FERRY_OTHER=kept",
+              "B=2=3"};
   Options options;
   options.set_environment = {"A=1", "HOME=/new", "A=2"};
   options.unset_environment = {"HOME", "nosuch"};

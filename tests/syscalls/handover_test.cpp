@@ -25,6 +25,8 @@ TEST(Handover, ComesBackWhole) {
   given.stats = true;
   given.program_fd = 9;
   given.own_executable_fd = 1020;
+  given.store_directory = "/a directory,store_limit=1";
+  given.store_limit = u64{64} << 30;
   given.path = "./a,program=1";
   given.arguments = {"", "--strace", "x y"};
   auto got = parse(handover_arguments(given));
@@ -39,6 +41,8 @@ TEST(Handover, ComesBackWhole) {
   EXPECT_EQ(got->stats, given.stats);
   EXPECT_EQ(got->program_fd, given.program_fd);
   EXPECT_EQ(got->own_executable_fd, given.own_executable_fd);
+  EXPECT_EQ(got->store_directory, given.store_directory);
+  EXPECT_EQ(got->store_limit, given.store_limit);
   EXPECT_EQ(got->path, given.path);
   EXPECT_EQ(got->arguments, given.arguments);
 }
@@ -46,9 +50,9 @@ TEST(Handover, ComesBackWhole) {
 TEST(Handover, APersonsCommandLineIsNone) {
   EXPECT_FALSE(parse({"ferry", "--strace", "program", "a", "b", "c"}));
   EXPECT_FALSE(parse({"ferry"}));
-  EXPECT_FALSE(parse({"ferry", "--handover", "strace=1", "", "program"})) << "no argv[0]";
-  EXPECT_FALSE(parse({"ferry", "--handover", "strace=x", "", "program", "program"}));
-  EXPECT_FALSE(parse({"ferry", "--handover", "unknown=1", "", "program", "program"}));
+  EXPECT_FALSE(parse({"ferry", "--handover", "strace=1", "", "", "program"})) << "no argv[0]";
+  EXPECT_FALSE(parse({"ferry", "--handover", "strace=x", "", "", "program", "program"}));
+  EXPECT_FALSE(parse({"ferry", "--handover", "unknown=1", "", "", "program", "program"}));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // and found by entry_key(). The optimiser's process is its only writer (store_writer.h); a reader needs no lock. store_format.h
 // says what the file looks like and why a torn, cut or altered one is never executed.
 #pragma once
+#include <expected>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +15,11 @@ namespace ferry::optimizer {
 // Where stores are kept: $FERRY_CACHE_DIR, else $XDG_CACHE_HOME/ferry, else ~/.cache/ferry; empty when none of them is known. Not to
 // be asked for under AT_SECURE: the environment is the caller's.
 std::string store_directory();
+
+// $FERRY_CACHE_SIZE, or default_store_size without it. The error says what is wrong with it.
+std::expected<u64, std::string> store_limit();
+// "256M", "2G", bytes; within smallest_store and largest_store.
+std::expected<u64, std::string> parse_store_size(std::string_view text);
 
 // All that decides the code of a region besides the guest's bytes: this ferry (its build id), what this processor offers, and
 // how the code is made. A different one is a different file. The optimiser's process must use that of the ferry that started

@@ -35,11 +35,12 @@ std::string objection(const struct stat& status, const char* mode) {
   return {};
 }
 
-// Those above it as others expect them, itself for its owner alone.
+// At most two, as for ~/.cache/ferry: where there is no home, none is begun. What cannot be made cannot be opened either, and that is
+// said there.
 void make_directories(const std::string& directory) {
-  for (size_t slash = directory.find('/', 1); slash != directory.npos; slash = directory.find('/', slash + 1))
-    mkdir(directory.substr(0, slash).c_str(), 0755);
-  mkdir(directory.c_str(), 0700);  // what cannot be made cannot be opened either, and that is said
+  if (size_t slash = directory.rfind('/'); slash != directory.npos && slash != 0)
+    mkdir(directory.substr(0, slash).c_str(), 0700);
+  mkdir(directory.c_str(), 0700);
 }
 
 std::vector<std::string> names_with(int directory, std::string_view prefix) {

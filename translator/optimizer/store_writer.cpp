@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <cstring>
 #include <ctime>
@@ -166,16 +165,6 @@ std::unexpected<StoreFailure> failed(const std::string& what, int error) {
 }
 
 }  // namespace
-
-std::expected<u64, std::string> parse_store_size(std::string_view text) {
-  u64 value = 0;
-  auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  std::string_view suffix{rest, static_cast<size_t>(text.data() + text.size() - rest)};
-  u32 shift = suffix == "" ? 0 : suffix == "K" ? 10 : suffix == "M" ? 20 : suffix == "G" ? 30 : 64;
-  if (error != std::errc{} || shift == 64 || value > largest_store >> shift || value << shift < smallest_store)
-    return std::unexpected("FERRY_CACHE_SIZE=" + std::string{text} + ": a size from 1M to 64G is meant");
-  return value << shift;
-}
 
 std::expected<void, StoreFailure> StoreWriter::open(const StoreOptions& options) {
   close();

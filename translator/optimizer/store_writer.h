@@ -19,9 +19,6 @@ struct StoreOptions {
   u64 limit = default_store_size;  // bytes of disk for all the stores of the directory together
 };
 
-// FERRY_CACHE_SIZE: "256M", "2G", bytes. Nothing when it is malformed or not within smallest_store and largest_store.
-std::expected<u64, std::string> parse_store_size(std::string_view text);
-
 // One thread at a time. Ignores SIGXFSZ from the first open() on.
 class StoreWriter {
  public:

@@ -35,7 +35,7 @@ class StoreTest : public testing::Test {
   void SetUp() override {
     char name[] = "/tmp/ferry_store_XXXXXX";
     top_ = mkdtemp(name);
-    options_.directory = top_ + "/made/by/it";
+    options_.directory = top_ + "/made/by";
     options_.identity = "a build on a processor";
     options_.description = "a test";
     options_.limit = u64{4} << 20;
