@@ -86,11 +86,11 @@ class Mover {
 
   void move_into(BasicBlock& block) {
     made_.clear();
+    builder_.emplace(&*block.getFirstInsertionPt());
     for (Instruction& user : llvm::make_early_inc_range(block)) {
       for (llvm::Use& use : user.operands()) {
         if (!cold_.contains(use.get())) continue;
         budget_ = max_clones;
-        builder_.emplace(&*block.getFirstInsertionPt());
         if (Value* value = compute(use.get(), {})) use.set(value);
       }
     }

@@ -8,6 +8,7 @@
 #include "llvm/IR/Verifier.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
@@ -44,6 +45,17 @@ std::string host_features() {
   return result;
 }
 
+// Passes of the code generator that take a tenth of its time each and gain nothing here, where blocks are small: moving integers
+// to AVX-512 mask registers, and scheduling for a processor that reorders by itself.
+void choose_passes() {
+  for (const auto& [name, value] : {std::pair{"disable-x86-domain-reassignment", true}, {"post-RA-scheduler", false},
+                                    {"enable-misched", false}}) {
+    auto option = llvm::cl::getRegisteredOptions().find(name);
+    if (option == llvm::cl::getRegisteredOptions().end()) continue;
+    option->second->addOccurrence(0, name, value ? "true" : "false");
+  }
+}
+
 std::unique_ptr<llvm::TargetMachine> make_target_machine() {
   std::string error;
   const llvm::Target* target = llvm::TargetRegistry::lookupTarget(target_triple, error);
@@ -54,6 +66,14 @@ std::unique_ptr<llvm::TargetMachine> make_target_machine() {
   return std::unique_ptr<llvm::TargetMachine>(
       target->createTargetMachine(target_triple, llvm::sys::getHostCPUName(), host_features(), options,
                                   llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
+}
+
+// Prints the module for people to read; false when it is not well-formed.
+bool list(const llvm::Module& module, std::string& text, std::string& why) {
+  llvm::raw_string_ostream stream(text);
+  module.print(stream, nullptr);
+  llvm::raw_string_ostream reason(why);
+  return !llvm::verifyModule(module, &reason);
 }
 
 }  // namespace
@@ -114,6 +134,7 @@ Compiler::Compiler() {
   LLVMInitializeAArch64AsmPrinter();
   LLVMInitializeAArch64AsmParser();
 #endif
+  choose_passes();
   state_ = std::make_unique<State>();
 }
 
@@ -133,18 +154,11 @@ std::optional<Region> Compiler::compile(const Request& request, std::string& why
     function.addFnAttr("target-cpu", state_->machine->getTargetCPU());
     function.addFnAttr("target-features", state_->machine->getTargetFeatureString());
   }
-  auto print = [&](std::string& text) {
-    llvm::raw_string_ostream stream(text);
-    lifted->module->print(stream, nullptr);
-  };
-  if (listing != nullptr && listing->wanted) {
-    print(listing->before);
-    llvm::raw_string_ostream stream(why);
-    if (llvm::verifyModule(*lifted->module, &stream)) return std::nullopt;
-  }
+  bool listed = listing != nullptr && listing->wanted;
+  if (listed && !list(*lifted->module, listing->before, why)) return std::nullopt;
   u64 after_lift = cpu_ns();
   state_->optimise(*lifted->function);
-  if (listing != nullptr && listing->wanted) print(listing->after);
+  if (listed && !list(*lifted->module, listing->after, why)) return std::nullopt;
   // The constrained intrinsics are strict by themselves; with the attribute X86 would put a WAIT after every access.
   lifted->function->removeFnAttr(llvm::Attribute::StrictFP);
   u64 after_optimise = cpu_ns();
