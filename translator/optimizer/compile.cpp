@@ -48,8 +48,8 @@ std::string host_features() {
 // Passes of the code generator that take a tenth of its time each and gain nothing here, where blocks are small: moving integers
 // to AVX-512 mask registers, and scheduling for a processor that reorders by itself.
 void choose_passes() {
-  for (const auto& [name, value] : {std::pair{"disable-x86-domain-reassignment", true}, {"post-RA-scheduler", false},
-                                    {"enable-misched", false}}) {
+  for (const auto& [name, value] :
+       {std::pair{"disable-x86-domain-reassignment", true}, {"post-RA-scheduler", false}, {"enable-misched", false}}) {
     auto option = llvm::cl::getRegisteredOptions().find(name);
     if (option == llvm::cl::getRegisteredOptions().end()) continue;
     option->second->addOccurrence(0, name, value ? "true" : "false");

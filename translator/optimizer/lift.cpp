@@ -364,6 +364,26 @@ void Lifter::settle(Instruction& instruction, u32 offset, BasicBlock*& fault) {
   }
 }
 
+// Where an access meets a vector register's lowest lane: the vector that a loaded value becomes, or that a stored one is of.
+Instruction* lane_of_load(llvm::CallInst& call) {
+  if (!call.hasOneUse()) return nullptr;
+  auto* user = llvm::cast<Instruction>(call.user_back());
+  if (llvm::isa<llvm::ZExtInst>(user) && user->hasOneUse()) user = llvm::cast<Instruction>(user->user_back());
+  auto* insert = llvm::dyn_cast<llvm::InsertElementInst>(user);
+  if (insert == nullptr || !insert->getType()->getElementType()->isIntegerTy(64)) return nullptr;
+  auto* rest = llvm::dyn_cast<llvm::Constant>(insert->getOperand(0));
+  auto* index = llvm::dyn_cast<llvm::ConstantInt>(insert->getOperand(2));
+  if (rest == nullptr || index == nullptr || !index->isZero()) return nullptr;
+  llvm::Constant* upper = rest->getAggregateElement(1u);
+  return upper != nullptr && upper->isNullValue() ? insert : nullptr;
+}
+Value* lane_of_store(Value* stored) {
+  auto* extract = llvm::dyn_cast<llvm::ExtractElementInst>(stored);
+  if (extract == nullptr || extract->getVectorOperandType()->getPrimitiveSizeInBits() != 128) return nullptr;
+  auto* index = llvm::dyn_cast<llvm::ConstantInt>(extract->getIndexOperand());
+  return index != nullptr && index->isZero() ? extract->getVectorOperand() : nullptr;
+}
+
 void Lifter::make_access(llvm::CallInst& call, u32 offset, BasicBlock*& fault) {
   llvm::IRBuilderBase::InsertPointGuard guard(builder_);
   if (fault == nullptr) {
@@ -373,30 +393,38 @@ void Lifter::make_access(llvm::CallInst& call, u32 offset, BasicBlock*& fault) {
     builder_.CreateRetVoid();
   }
   bool is_load = call.getCalledFunction()->getName().starts_with("ferry_guest_load_");
-  llvm::Type* type = is_load ? call.getType() : call.getArgOperand(1)->getType();
+  Value* stored = is_load ? nullptr : call.getArgOperand(1);
+  llvm::Type* type = is_load ? call.getType() : stored->getType();
   u32 bytes = static_cast<u32>(type->getPrimitiveSizeInBits().getFixedValue() / 8);
-  // Small loads zero-extend into a whole register.
-  llvm::Type* loaded = is_load && bytes < 4 ? builder_.getInt32Ty() : type;
+  bool may_be_lane = bytes == 4 || bytes == 8;
+  Instruction* loaded_lane = is_load && may_be_lane ? lane_of_load(call) : nullptr;
+  Value* stored_lane = !is_load && may_be_lane ? lane_of_store(stored) : nullptr;
+  AccessTemplate access = is_load ? loaded_lane != nullptr ? lane_load_template(bytes) : load_template(bytes)
+                          : stored_lane != nullptr ? lane_store_template(bytes)
+                                                   : store_template(bytes);
+
   BasicBlock* block = call.getParent();
   BasicBlock* rest = block->splitBasicBlock(&call);
   block->getTerminator()->eraseFromParent();
   builder_.SetInsertPoint(block);
-  Value* pointer = builder_.CreateIntToPtr(call.getArgOperand(0), builder_.getPtrTy());
-  std::vector<Value*> arguments{pointer};
-  std::vector<llvm::Type*> types{pointer->getType()};
-  if (!is_load) {
-    arguments.push_back(call.getArgOperand(1));
-    types.push_back(type);
-  }
+  std::vector<Value*> arguments{builder_.CreateIntToPtr(call.getArgOperand(0), builder_.getPtrTy())};
+  if (!is_load) arguments.push_back(stored_lane != nullptr ? stored_lane : stored);
   arguments.push_back(builder_.getInt32(offset));
-  types.push_back(builder_.getInt32Ty());
-  AccessTemplate access = is_load ? load_template(bytes) : store_template(bytes);
-  auto* assembly = llvm::InlineAsm::get(llvm::FunctionType::get(is_load ? loaded : builder_.getVoidTy(), types, false),
-                                        access.text, access.constraints, true);
+  std::vector<llvm::Type*> types;
+  for (Value* argument : arguments) types.push_back(argument->getType());
+  llvm::Type* result = builder_.getVoidTy();
+  // Small loads zero-extend into a whole register.
+  if (is_load) result = loaded_lane != nullptr ? loaded_lane->getType() : bytes < 4 ? builder_.getInt32Ty() : type;
+  auto* assembly =
+      llvm::InlineAsm::get(llvm::FunctionType::get(result, types, false), access.text, access.constraints, true);
   llvm::CallBrInst* jump = builder_.CreateCallBr(assembly, rest, {fault}, arguments);
   jump->addParamAttr(0, llvm::Attribute::get(context_, llvm::Attribute::ElementType, type));
   jump->setMetadata(llvm::LLVMContext::MD_prof, weights(likely, unlikely));
-  if (is_load) {
+  if (loaded_lane != nullptr) {
+    // What made the vector of the value stays behind, unused.
+    loaded_lane->replaceAllUsesWith(jump);
+    call.replaceAllUsesWith(llvm::PoisonValue::get(type));
+  } else if (is_load) {
     builder_.SetInsertPoint(&call);
     call.replaceAllUsesWith(builder_.CreateZExtOrTrunc(jump, type));
   }

@@ -18,5 +18,8 @@ extern const char target_triple[];
 // bytes: 1, 2, 4, 8, 16.
 AccessTemplate load_template(u32 bytes);
 AccessTemplate store_template(u32 bytes);
+// Of 4 or 8 bytes to the lowest lane of a vector register, clearing the rest, and from it.
+AccessTemplate lane_load_template(u32 bytes);
+AccessTemplate lane_store_template(u32 bytes);
 
 }  // namespace ferry::optimizer

@@ -38,4 +38,14 @@ AccessTemplate store_template(u32 bytes) {
   }
 }
 
+AccessTemplate lane_load_template(u32 bytes) {
+  if (bytes == 4) return {FERRY_ACCESS("ldr ${0:s}, $1"), "=w,*Q,i,!i"};
+  return {FERRY_ACCESS("ldr ${0:d}, $1"), "=w,*Q,i,!i"};
+}
+
+AccessTemplate lane_store_template(u32 bytes) {
+  if (bytes == 4) return {FERRY_ACCESS("str ${1:s}, $0"), "=*Q,w,i,!i"};
+  return {FERRY_ACCESS("str ${1:d}, $0"), "=*Q,w,i,!i"};
+}
+
 }  // namespace ferry::optimizer

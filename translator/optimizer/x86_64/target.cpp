@@ -38,4 +38,14 @@ AccessTemplate store_template(u32 bytes) {
   }
 }
 
+AccessTemplate lane_load_template(u32 bytes) {
+  if (bytes == 4) return {FERRY_ACCESS("vmovd $1, $0"), "=x,*m,i,!i"};
+  return {FERRY_ACCESS("vmovq $1, $0"), "=x,*m,i,!i"};
+}
+
+AccessTemplate lane_store_template(u32 bytes) {
+  if (bytes == 4) return {FERRY_ACCESS("vmovd $1, $0"), "=*m,x,i,!i"};
+  return {FERRY_ACCESS("vmovq $1, $0"), "=*m,x,i,!i"};
+}
+
 }  // namespace ferry::optimizer
