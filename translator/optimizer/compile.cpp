@@ -65,7 +65,7 @@ std::unique_ptr<llvm::TargetMachine> make_target_machine() {
   options.EmitAddrsig = false;
   return std::unique_ptr<llvm::TargetMachine>(
       target->createTargetMachine(target_triple, llvm::sys::getHostCPUName(), host_features(), options,
-                                  llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
+                                  llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Less));
 }
 
 // Prints the module for people to read; false when it is not well-formed.
@@ -88,6 +88,9 @@ struct Compiler::State {
   llvm::CGSCCAnalysisManager call_graph;
   llvm::ModuleAnalysisManager modules;
   llvm::FunctionPassManager passes;
+  llvm::SmallVector<char, 0> object;
+  llvm::raw_svector_ostream stream{object};
+  std::optional<llvm::legacy::PassManager> generator;
 
   State() : machine(make_target_machine()), builder(machine.get()) {
     semantics.emplace(context);
@@ -111,12 +114,16 @@ struct Compiler::State {
     modules.clear();
   }
 
-  bool generate(llvm::Module& module, llvm::SmallVectorImpl<char>& object) {
-    llvm::raw_svector_ostream stream(object);
-    llvm::legacy::PassManager manager;
-    if (machine->addPassesToEmitFile(manager, stream, nullptr, llvm::CodeGenFileType::ObjectFile)) return false;
-    manager.run(module);
-    return true;
+  // The object file, valid until the next.
+  std::optional<llvm::StringRef> generate(llvm::Module& module) {
+    if (!generator) {
+      generator.emplace();
+      if (machine->addPassesToEmitFile(*generator, stream, nullptr, llvm::CodeGenFileType::ObjectFile))
+        return std::nullopt;
+    }
+    object.clear();
+    generator->run(module);
+    return llvm::StringRef(object.data(), object.size());
   }
 };
 
@@ -162,11 +169,11 @@ std::optional<Region> Compiler::compile(const Request& request, std::string& why
   // The constrained intrinsics are strict by themselves; with the attribute X86 would put a WAIT after every access.
   lifted->function->removeFnAttr(llvm::Attribute::StrictFP);
   u64 after_optimise = cpu_ns();
-  llvm::SmallVector<char, 0> object;
-  if (!state_->generate(*lifted->module, object)) return why = "LLVM cannot generate code here", std::nullopt;
+  auto object = state_->generate(*lifted->module);
+  if (!object) return why = "LLVM cannot generate code here", std::nullopt;
   u64 after_generate = cpu_ns();
   Region region;
-  if (!pack({object.data(), object.size()}, *lifted, region, why)) return std::nullopt;
+  if (!pack(*object, *lifted, region, why)) return std::nullopt;
   region.stretches = request.stretches;
   region.instructions = lifted->instructions;
   if (times != nullptr)

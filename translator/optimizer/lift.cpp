@@ -29,6 +29,7 @@ namespace {
 constexpr u32 max_lifted = 3000;  // instructions, counting one as often as it is inlined
 constexpr u32 max_callee = 160;   // instructions of a callee that is inlined, at depth 1
 constexpr u32 max_inlining_depth = 4;
+constexpr u32 max_inlined_recursion = 3;  // of a function into itself: a call in eight is made where there are two
 constexpr u32 max_indirect_targets = 64;
 constexpr u32 unlikely = 1, likely = 2000;
 
@@ -445,10 +446,10 @@ BasicBlock* Lifter::inlined_call(u32 offset, i64 target) {
   if (!liftable(target)) return nullptr;
   u32 caller = nodes_[current_].context, callee = static_cast<u32>(target);
   if (contexts_[caller].depth >= max_inlining_depth) return nullptr;
-  for (u32 context = caller; context != root; context = contexts_[context].parent) {
-    if (contexts_[context].callee == callee) return nullptr;
-  }
-  u32 depth = contexts_[caller].depth + 1;
+  u32 depth = contexts_[caller].depth + 1, recursion = 0;
+  for (u32 context = caller; context != root; context = contexts_[context].parent)
+    recursion += contexts_[context].callee == callee;
+  if (recursion == max_inlined_recursion) return nullptr;
   u32 size = code_.function_size(callee, max_callee / depth);
   if (size == 0 || lifted_ + size > max_lifted) return nullptr;
   contexts_.push_back({caller, depth, callee, offset + 4});

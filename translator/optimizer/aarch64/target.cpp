@@ -3,8 +3,9 @@
 
 namespace ferry::optimizer {
 
-#define FERRY_ACCESS(instruction) \
-  "1:\n\t" instruction "\n\t.pushsection .ferry_faults,\"a\",@progbits\n\t.long 1b-., ${3:l}-., ${2:c}\n\t.popsection"
+#define FERRY_ACCESS(instruction)    \
+  ".Laccess${:uid}:\n\t" instruction \
+  "\n\t.pushsection .ferry_faults,\"a\",@progbits\n\t.long .Laccess${:uid}-., ${3:l}-., ${2:c}\n\t.popsection"
 
 const char target_triple[] = "aarch64-unknown-linux-gnu";
 
