@@ -18,6 +18,7 @@ struct ClientOptions {
   std::span<const u8> image;  // the optimiser's executable; empty: only one that runs already is used
   std::string identity;       // store_identity(): client and optimiser must have the same
   std::string directory;      // of the store, for an optimiser that is started; empty: it keeps none
+  u64 store_limit = 0;        // StoreOptions::limit; 0: the default one
   std::string socket_name;    // empty: made from the user's id and the identity
   u32 idle_seconds = 60;      // an optimiser that is started ends after this long with nothing to do
   u32 cores = 0;              // how many compile at a time; 0: half of the machine's
@@ -56,7 +57,10 @@ class Client {
   // The request's id, or 0: it was dropped (no optimiser, too much outstanding, another thread is at it).
   u64 submit(const Request& request);
 
-  // Whether take() may have something to give: one load. False for good once no optimiser can be had.
+  // No optimiser can be had, for good; the log says why.
+  bool given_up() const { return given_up_.load(std::memory_order_relaxed); }
+
+  // Whether take() may have something to give: one load.
   bool outstanding() const { return outstanding_.load(std::memory_order_relaxed) != 0; }
 
   // What has come since; mostly nothing. Looks at the socket at most once a millisecond or so.
@@ -75,6 +79,7 @@ class Client {
 
   std::unique_ptr<State> state_;
   std::atomic<u32> outstanding_ = 0;
+  std::atomic<bool> given_up_ = false;
   std::atomic<bool> busy_ = false;  // a thread is in one of the functions above
 };
 

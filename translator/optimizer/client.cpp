@@ -1,0 +1,335 @@
+#include "translator/optimizer/client.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "guest/log.h"
+#include "translator/optimizer/launch.h"
+#include "translator/optimizer/protocol.h"
+
+namespace ferry::optimizer {
+
+namespace {
+
+constexpr size_t max_outstanding = 64;
+constexpr int max_failures = 3;         // connections in a row that came to nothing
+constexpr u64 retry_after_ms = 1000;    // after such a one
+constexpr u64 worth_starting_ms = 50;   // of cpu time, for what a process that ends has to say
+constexpr int max_packets_a_look = 16;  // what a guest may have to copy at a time
+
+u64 milliseconds(clockid_t clock) {
+  timespec t{};
+  clock_gettime(clock, &t);
+  return static_cast<u64>(t.tv_sec) * 1000 + static_cast<u64>(t.tv_nsec) / 1000000;
+}
+
+// Which socket this is, for as long as the machine runs; 0 when the descriptor is none.
+u64 cookie_of(int fd) {
+  u64 cookie = 0;
+  socklen_t size = sizeof cookie;
+  return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
+}
+
+int open_socket() { return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
+
+}  // namespace
+
+struct Client::State {
+  explicit State(ClientOptions given) : options(std::move(given)) {}
+
+  ClientOptions options;
+  pid_t process = getpid();  // that connects; one that shares its memory (vfork) only uses what is there
+  int fd = -1;
+  u64 cookie = 0;         // of the socket: the descriptor may have become another's
+  bool greeted = false;   // the optimiser's greeting was good
+  bool answered = false;  // and it has answered something
+  Assembler assembler;
+  u64 next_id = 1;
+  std::vector<u64> waiting, lost;
+  int failures = 0;
+  bool given_up = false;
+  u64 retry_at = 0, looked_at = 0;
+  std::vector<u8> buffer;
+
+  bool ready(bool may_start);
+  bool connect(bool may_start);
+  int connect_socket(int socket_fd);
+  int start();
+  void adopt(int socket_fd);
+  void drop(const char* why);
+  void forget();
+  void fail(const char* why, int error);
+  void give_up(const char* why);
+  bool send_packet(MessageKind kind, u64 id, std::span<const u8> bytes);
+  bool send_now(std::span<const u8> packet);
+  bool receive(std::vector<Answer>& answers);
+  void take_message(const Message& message, std::vector<Answer>& answers);
+};
+
+// One thread at a time, the others turn away.
+class Client::Turn {
+ public:
+  explicit Turn(Client& client) : client_(client), mine_(!client.busy_.exchange(true, std::memory_order_acquire)) {}
+  ~Turn() {
+    if (!mine_) return;
+    const State& state = *client_.state_;
+    client_.outstanding_.store(static_cast<u32>(state.waiting.size() + state.lost.size()), std::memory_order_relaxed);
+    client_.given_up_.store(state.given_up, std::memory_order_relaxed);
+    client_.busy_.store(false, std::memory_order_release);
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  explicit operator bool() const { return mine_; }
+
+ private:
+  Client& client_;
+  bool mine_;
+};
+
+Client::Client(ClientOptions options) : state_(std::make_unique<State>(std::move(options))) {}
+
+Client::~Client() {
+  if (state_->fd >= 0 && cookie_of(state_->fd) == state_->cookie) state_->drop("the client ends");
+}
+
+// Whether there is a connection, made if need be.
+bool Client::State::ready(bool may_start) {
+  if (given_up) return false;
+  if (fd >= 0 && cookie_of(fd) == cookie) return true;
+  if (process != getpid()) return false;
+  // Its descriptor is not ours in this thread (unshare(CLONE_FILES)): what it is now is not ours to close.
+  if (fd >= 0) forget();
+  return milliseconds(CLOCK_MONOTONIC_COARSE) >= retry_at && connect(may_start);
+}
+
+bool Client::State::connect(bool may_start) {
+  int socket_fd = open_socket();
+  if (socket_fd < 0) return fail("no socket", errno), false;
+  int error = connect_socket(socket_fd);
+  if (error == ECONNREFUSED && options.image.empty()) return give_up("none is running"), close(socket_fd), false;
+  if (error == ECONNREFUSED && may_start) {
+    error = start();
+    if (error == 0) error = connect_socket(socket_fd);
+  }
+  if (error == 0 && !same_user(socket_fd)) {
+    give_up("another user listens in its place");
+    error = EPERM;
+  }
+  if (error != 0) {
+    close(socket_fd);
+    // Where nobody listens yet, or the backlog is full, it is a matter of time.
+    if (error != ECONNREFUSED && error != EAGAIN) fail("no connection", error);
+    retry_at = std::max(retry_at, milliseconds(CLOCK_MONOTONIC_COARSE) + 10);
+    return false;
+  }
+  adopt(socket_fd);
+  Greeting greeting = greeting_for(options.identity);
+  return send_packet(MessageKind::hello, 0, {reinterpret_cast<const u8*>(&greeting), sizeof greeting});
+}
+
+int Client::State::connect_socket(int socket_fd) {
+  sockaddr_un address;
+  socklen_t size = socket_address(options.identity, options.socket_name, address);
+  return ::connect(socket_fd, reinterpret_cast<sockaddr*>(&address), size) == 0 ? 0 : errno;
+}
+
+// Makes the socket that the optimiser is to listen on, which settles who starts one when several would, and lets requests wait in
+// the kernel until it is there. 0: somebody listens now, or is about to.
+int Client::State::start() {
+  sockaddr_un address;
+  socklen_t size = socket_address(options.identity, options.socket_name, address);
+  int listener = open_socket();
+  if (listener < 0) return errno;
+  int error =
+      bind(listener, reinterpret_cast<sockaddr*>(&address), size) == 0 && listen(listener, 128) == 0 ? 0 : errno;
+  if (error == 0) {
+    LaunchOptions program{options.image, {"ferry-optimizer"}, listener, log_fd > 2 ? log_fd : -1};
+    auto argument = [&](const char* name, const std::string& value) {
+      program.arguments.push_back(std::string{name} + "=" + value);
+    };
+    argument("identity", options.identity);
+    argument("directory", options.directory);
+    argument("store-limit", std::to_string(options.store_limit));
+    argument("idle", std::to_string(options.idle_seconds));
+    argument("cores", std::to_string(options.cores));
+    argument("log", logging(Log::optimizer) && log_fd > 2 ? "1" : "0");
+    error = launch(program) ? 0 : EAGAIN;
+    if (error == 0)
+      log(Log::optimizer, "optimiser: started");
+    else
+      fail("it cannot be started", 0);
+  }
+  close(listener);
+  return error == EADDRINUSE ? 0 : error;
+}
+
+void Client::State::adopt(int socket_fd) {
+  fd = socket_fd;
+  if (options.take_descriptor != nullptr) {
+    if (int taken = options.take_descriptor(socket_fd); taken >= 0) fd = taken;
+  }
+  cookie = cookie_of(fd);
+  greeted = answered = false;
+  assembler = {};
+}
+
+// What was asked of this connection will not be answered.
+void Client::State::forget() {
+  lost.insert(lost.end(), waiting.begin(), waiting.end());
+  waiting.clear();
+  fd = -1;
+}
+
+void Client::State::drop(const char* why) {
+  log(Log::optimizer, "optimiser: connection closed: %s", why);
+  if (options.release_descriptor != nullptr) options.release_descriptor(fd);
+  close(fd);
+  // It may end for having had nothing to do, or be killed once.
+  bool useful = answered || (greeted && waiting.empty());
+  forget();
+  if (!useful) fail(why, 0);
+}
+
+void Client::State::fail(const char* why, int error) {
+  retry_at = milliseconds(CLOCK_MONOTONIC_COARSE) + retry_after_ms;
+  if (++failures < max_failures) return;
+  give_up(error != 0 ? strerror(error) : why);
+}
+
+void Client::State::give_up(const char* why) {
+  given_up = true;
+  log(Log::optimizer, "optimiser: going on without it: %s", why);
+}
+
+bool Client::State::send_packet(MessageKind kind, u64 id, std::span<const u8> bytes) {
+  if (bytes.size() > max_packet - sizeof(PacketHeader)) return false;
+  return send_now(packets_of(kind, id, bytes)[0]);
+}
+
+bool Client::State::send_now(std::span<const u8> packet) {
+  if (fd < 0) return false;
+  for (;;) {
+    if (send(fd, packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return true;
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EMSGSIZE || errno == ENOBUFS || errno == ENOMEM) return false;
+    drop(strerror(errno));
+    return false;
+  }
+}
+
+// False: nothing more for now.
+bool Client::State::receive(std::vector<Answer>& answers) {
+  buffer.resize(max_packet);
+  ssize_t size = recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+  // An optimiser that ends before it has read everything is an error first; its last answers are still to be had.
+  if (size < 0 && errno == ECONNRESET) size = recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+  if (size < 0 && errno == EINTR) return true;
+  if (size < 0 && errno == EAGAIN) return false;
+  if (size <= 0) return drop(size == 0 ? "it has ended" : strerror(errno)), false;
+  std::optional<Message> message;
+  if (!assembler.add({buffer.data(), static_cast<size_t>(size)}, message)) {
+    greeted = answered = false;
+    return drop("it says what makes no sense"), false;
+  }
+  if (message) take_message(*message, answers);
+  return fd >= 0;
+}
+
+void Client::State::take_message(const Message& message, std::vector<Answer>& answers) {
+  if (message.kind == MessageKind::hello && !greeted) {
+    if (auto different = disagreement(greeting_for(options.identity), message.bytes))
+      return drop(("it is " + *different).c_str());
+    greeted = true;
+    return;
+  }
+  auto asked = std::ranges::find(waiting, message.id);
+  bool answer =
+      message.kind == MessageKind::region || message.kind == MessageKind::refused || message.kind == MessageKind::lost;
+  if (!greeted || !answer || asked == waiting.end()) {
+    greeted = answered = false;
+    return drop("it answers what was not asked");
+  }
+  waiting.erase(asked);
+  answered = true;
+  failures = 0;
+  Answer& result = answers.emplace_back();
+  result.id = message.id;
+  result.kind = message.kind == MessageKind::lost ? Answer::Kind::lost : Answer::Kind::refused;
+  if (message.kind != MessageKind::region) {
+    log(Log::optimizer, "optimiser: request %llu: %.*s", static_cast<unsigned long long>(message.id),
+        static_cast<int>(std::min<size_t>(message.bytes.size(), 400)),
+        reinterpret_cast<const char*>(message.bytes.data()));
+    return;
+  }
+  auto region = read_region(message.bytes);
+  if (!region) return log(Log::optimizer, "optimiser: a region that is not sound");
+  result.kind = Answer::Kind::region;
+  result.region = std::move(*region);
+}
+
+u64 Client::submit(const Request& request) {
+  Turn turn(*this);
+  if (!turn) return 0;
+  State& state = *state_;
+  if (state.waiting.size() >= max_outstanding || !state.ready(true)) return 0;
+  std::vector<u8> bytes = write_request(request);
+  bool sent = state.send_packet(MessageKind::compile, state.next_id, bytes);
+  // An optimiser that has ended for having had nothing to do is found out now.
+  if (!sent && state.fd < 0 && state.ready(true)) sent = state.send_packet(MessageKind::compile, state.next_id, bytes);
+  if (!sent) return 0;
+  state.waiting.push_back(state.next_id);
+  return state.next_id++;
+}
+
+std::vector<Answer> Client::take() {
+  std::vector<Answer> answers;
+  Turn turn(*this);
+  if (!turn) return answers;
+  State& state = *state_;
+  u64 now = milliseconds(CLOCK_MONOTONIC_COARSE);
+  if (state.fd >= 0 && now != state.looked_at) {
+    state.looked_at = now;
+    if (cookie_of(state.fd) == state.cookie) {
+      for (int i = 0; i < max_packets_a_look && state.receive(answers);) i++;
+    } else if (state.process == getpid()) {
+      state.forget();
+    }
+  }
+  for (u64 id : state.lost) answers.push_back({id, Answer::Kind::lost, {}});
+  state.lost.clear();
+  return answers;
+}
+
+void Client::hand_in(std::span<const Request> samples) {
+  Turn turn(*this);
+  if (!turn || samples.empty()) return;
+  State& state = *state_;
+  if (!state.ready(milliseconds(CLOCK_PROCESS_CPUTIME_ID) >= worth_starting_ms)) return;
+  for (const Request& request : samples)
+    if (!state.send_packet(MessageKind::sample, 0, write_request(request))) return;
+}
+
+void Client::after_fork_in_child() {
+  State* inherited = state_.get();
+  bool whole = !busy_.load();
+  if (inherited->fd >= 0 && cookie_of(inherited->fd) == inherited->cookie) {
+    if (inherited->options.release_descriptor != nullptr) inherited->options.release_descriptor(inherited->fd);
+    close(inherited->fd);
+  }
+  auto fresh = std::make_unique<State>(inherited->options);
+  fresh->given_up = inherited->given_up;
+  fresh->next_id = inherited->next_id;
+  // Another thread of the parent was changing it: it cannot even be freed.
+  if (!whole) (void)state_.release();
+  state_ = std::move(fresh);
+  outstanding_ = 0;
+  busy_ = false;
+}
+
+}  // namespace ferry::optimizer

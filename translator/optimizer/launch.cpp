@@ -1,0 +1,188 @@
+// Both processes share this one's memory (CLONE_VM): the first, the go-between, while the calling thread is held (CLONE_VFORK), the
+// second beside a running guest. So nothing here may touch the C library's thread state (errno), allocate, or take a lock, and the
+// second runs on a stack that stays allocated. kernel/fork.c, fs/exec.c.
+#include "translator/optimizer/launch.h"
+
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <memory>
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
+
+namespace ferry::optimizer {
+
+namespace {
+
+constexpr size_t stack_size = 32 * 1024;  // of each of the two
+constexpr int image_fd = 3;
+constexpr size_t copy_step = size_t{1} << 20;
+
+std::atomic<int> go_between = 0;
+
+// Everything the second process needs, alive until it has executed: for good, since nobody knows when that is. Some hundred bytes.
+struct Plan {
+  LaunchOptions options;
+  std::vector<char*> arguments;
+  u8* stacks = nullptr;
+};
+
+// A system call that leaves errno alone.
+i64 raw(long number, u64 a = 0, u64 b = 0, u64 c = 0, u64 d = 0, u64 e = 0) {
+#if defined(__x86_64__)
+  i64 result;
+  register u64 r10 asm("r10") = d;
+  register u64 r8 asm("r8") = e;
+  asm volatile("syscall"
+               : "=a"(result)
+               : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+               : "rcx", "r11", "memory");
+  return result;
+#else
+  register long x8 asm("x8") = number;
+  register u64 x0 asm("x0") = a;
+  register u64 x1 asm("x1") = b;
+  register u64 x2 asm("x2") = c;
+  register u64 x3 asm("x3") = d;
+  register u64 x4 asm("x4") = e;
+  asm volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
+  return static_cast<i64>(x0);
+#endif
+}
+u64 address_of(const void* p) { return reinterpret_cast<u64>(p); }
+
+i64 duplicate(i64 from, int to) {
+  return from == to ? raw(SYS_fcntl, static_cast<u64>(from), F_SETFD, 0)
+                    : raw(SYS_dup3, static_cast<u64>(from), static_cast<u64>(to), 0);
+}
+
+// Descriptors 0 to 2 as wanted, the image's at 3, nothing else.
+void arrange_descriptors(const LaunchOptions& options) {
+  // Out of the way of the four numbers first.
+  i64 input = raw(SYS_fcntl, static_cast<u64>(options.input), F_DUPFD, 10);
+  i64 errors = options.errors >= 0 ? raw(SYS_fcntl, static_cast<u64>(options.errors), F_DUPFD, 10)
+                                   : raw(SYS_openat, static_cast<u64>(AT_FDCWD), address_of("/dev/null"), O_RDWR);
+  if (options.errors < 0 && errors >= 0) errors = raw(SYS_fcntl, static_cast<u64>(errors), F_DUPFD, 10);
+  duplicate(input, 0);
+  // Where there is no /dev/null, what is written goes to a socket that takes nothing.
+  duplicate(errors >= 0 ? errors : input, 1);
+  duplicate(errors >= 0 ? errors : input, 2);
+  if (raw(SYS_close_range, 3, ~0u, 0) < 0)
+    for (u64 fd = 3; fd < 65536; fd++) raw(SYS_close, fd);
+}
+
+bool make_image(const LaunchOptions& options) {
+  i64 fd = raw(SYS_memfd_create, address_of("ferry-optimizer"), MFD_CLOEXEC | MFD_EXEC);
+  if (fd < 0) fd = raw(SYS_memfd_create, address_of("ferry-optimizer"), MFD_CLOEXEC);  // before Linux 6.3
+  if (fd != image_fd) return false;
+  const u8* from = options.image.data();
+  for (size_t done = 0; done < options.image.size();) {
+    size_t step = options.image.size() - done < copy_step ? options.image.size() - done : copy_step;
+    i64 written = raw(SYS_write, image_fd, address_of(from + done), step);
+    if (written <= 0) return false;
+    // The guest does not pay memory for what it never reads.
+    raw(SYS_madvise, address_of(from + done) & ~u64{4095}, static_cast<u64>(written), MADV_DONTNEED);
+    done += static_cast<size_t>(written);
+  }
+  return true;
+}
+
+// What the guest has changed about itself is not the optimiser's.
+void reset_process() {
+  struct KernelAction {
+    u64 handler, flags, restorer, mask;
+  } as_default{};
+  for (u64 signal = 1; signal <= 64; signal++) raw(SYS_rt_sigaction, signal, address_of(&as_default), 0, 8);
+  for (u64 which : {RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_AS, RLIMIT_NOFILE}) {
+    rlimit limit{};
+    if (raw(SYS_prlimit64, 0, which, 0, address_of(&limit)) < 0) continue;
+    limit.rlim_cur = limit.rlim_max;
+    if (which == RLIMIT_STACK) limit.rlim_cur = limit.rlim_max < (8u << 20) ? limit.rlim_max : 8u << 20;
+    raw(SYS_prlimit64, 0, which, address_of(&limit), 0);
+  }
+  raw(SYS_chdir, address_of("/"));
+}
+
+int second_process(void* argument) {
+  const Plan& plan = *static_cast<Plan*>(argument);
+  reset_process();
+  arrange_descriptors(plan.options);
+  if (make_image(plan.options)) {
+    u64 none = 0;
+    raw(SYS_rt_sigprocmask, SIG_SETMASK, address_of(&none), 0, 8);
+    char* environment[] = {nullptr};
+    raw(SYS_execveat, image_fd, address_of(""), address_of(plan.arguments.data()), address_of(environment),
+        AT_EMPTY_PATH);
+  }
+  raw(SYS_exit_group, 127);
+  __builtin_unreachable();
+}
+
+int first_process(void* argument) {
+  const Plan& plan = *static_cast<Plan*>(argument);
+  raw(SYS_setsid);
+  int pid = clone(second_process, plan.stacks + 2 * stack_size, CLONE_VM | SIGCHLD, argument);
+  raw(SYS_exit_group, pid < 0 ? 1 : 0);
+  __builtin_unreachable();
+}
+
+// An orphan goes to the nearest ancestor that asked for them (prctl(2)): not to the guest, should it be one.
+class NoSubreaper {
+ public:
+  NoSubreaper() {
+    int set = 0;
+    prctl(PR_GET_CHILD_SUBREAPER, &set);
+    was_ = set != 0;
+    if (was_) prctl(PR_SET_CHILD_SUBREAPER, 0);
+  }
+  ~NoSubreaper() {
+    if (was_) prctl(PR_SET_CHILD_SUBREAPER, 1);
+  }
+
+ private:
+  bool was_;
+};
+
+bool start(Plan& plan) {
+  NoSubreaper scope;
+  // No exit signal: then only a wait for "clone children" sees it.
+  int pid =
+      clone(first_process, plan.stacks + stack_size, CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID, &plan, &go_between);
+  if (pid < 0) return false;
+  int status = 0;
+  bool seen = waitpid(pid, &status, __WCLONE) == pid;
+  go_between = 0;
+  return !seen || status == 0;  // unseen: a wait of the guest's took its status
+}
+
+}  // namespace
+
+bool launch(const LaunchOptions& options) {
+  if (reinterpret_cast<u64>(options.image.data()) % 4096 != 0) return false;
+  void* stacks =
+      mmap(nullptr, 2 * stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (stacks == MAP_FAILED) return false;
+  auto* plan = new Plan{options, {}, static_cast<u8*>(stacks)};
+  for (std::string& text : plan->options.arguments) plan->arguments.push_back(text.data());
+  plan->arguments.push_back(nullptr);
+  u64 every = ~u64{0}, before = 0;
+  raw(SYS_rt_sigprocmask, SIG_SETMASK, address_of(&every), address_of(&before), 8);
+  bool done = start(*plan);
+  raw(SYS_rt_sigprocmask, SIG_SETMASK, address_of(&before), 0, 8);
+  return done;
+}
+
+bool is_launching(int pid) { return pid > 0 && go_between.load(std::memory_order_relaxed) == pid; }
+
+}  // namespace ferry::optimizer

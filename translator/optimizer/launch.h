@@ -1,0 +1,27 @@
+// Starts a program that is in this process's memory, as a process that has nothing to do with the guest: not its child, in a session
+// of its own, without its descriptors, signals and directory. Needs no /proc and no file system (memfd_create(2), execveat(2)), copies no
+// page tables however large the guest is, and holds the calling thread only until the second of two processes exists.
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+#include "guest/types.h"
+
+namespace ferry::optimizer {
+
+struct LaunchOptions {
+  std::span<const u8> image;  // whole pages of a file's read-only mapping: they are given back after they were copied
+  std::vector<std::string> arguments;  // with the name first
+  int input = -1;                      // the program's descriptor 0
+  int errors = -1;                     // its descriptors 1 and 2; -1: /dev/null
+};
+
+// Whether the process was made; what its exec comes to shows only at `input`. At any time, in a process with any threads.
+bool launch(const LaunchOptions& options);
+
+// The go-between: a child of this process for the moment that launch() takes. It raises no SIGCHLD and no plain wait() sees it; a
+// wait for every kind of child (__WALL, __WCLONE) in another thread may, and must then look again.
+bool is_launching(int pid);
+
+}  // namespace ferry::optimizer
