@@ -23,10 +23,12 @@ constexpr int max_clones = 48;  // for one value in one block; beyond, it is lef
 
 // A block that leaves the region: nothing comes back from it.
 bool is_cold(const BasicBlock& block) {
-  const Instruction* terminator = block.getTerminator();
-  if (llvm::isa<llvm::ReturnInst>(terminator)) return true;
-  const BasicBlock* next = block.getUniqueSuccessor();
-  return next != nullptr && next != &block && llvm::isa<llvm::ReturnInst>(next->front());
+  const BasicBlock* last = &block;
+  for (int i = 0; i < 3 && !llvm::isa<llvm::ReturnInst>(last->getTerminator()); i++) {
+    last = last->getUniqueSuccessor();
+    if (last == nullptr || llvm::isa<PHINode>(last->front())) return false;
+  }
+  return llvm::isa<llvm::ReturnInst>(last->getTerminator());
 }
 
 bool is_pure(const Instruction& instruction) {

@@ -7,6 +7,7 @@
 #include "guest/aarch64/cpu.h"
 #include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/MDBuilder.h"
+#include "llvm/Transforms/Utils/BasicBlockUtils.h"
 #include "llvm/Transforms/Utils/Cloning.h"
 #include "translator/exit_reason.h"
 #include "translator/optimizer/guest_code.h"
@@ -48,6 +49,8 @@ struct Node {
   BasicBlock* head;
   SlotSet written, arriving;
   bool exact = false;
+  SlotSet before_last_fault;             // what it has written when its last access may fault
+  std::vector<Instruction*> fault_ends;  // terminators of its fault edges' blocks
   std::vector<u32> successors;
 };
 
@@ -57,6 +60,7 @@ struct WriteBack {
   u32 node;
   SlotSet written;
   bool exact;
+  bool shares;  // a fault edge that leaves what the node's edges have in common to one block
 };
 
 class Lifter {
@@ -79,6 +83,7 @@ class Lifter {
   Value* lift_instruction(const GuestInstruction& instruction, u32 offset);
   Instruction* inline_body(Function* function, const GuestInstruction& instruction, std::vector<Instruction*>& inlined);
   void settle(Instruction& instruction, u32 offset, BasicBlock*& fault);
+  BasicBlock* make_fault_edge(u32 offset);
   void make_access(llvm::CallInst& call, u32 offset, BasicBlock*& fault);
   void make_state_exact(u32 offset);
 
@@ -101,7 +106,7 @@ class Lifter {
   BasicBlock* new_block() { return BasicBlock::Create(context_, "", function_); }
   Function* code_symbol(const std::string& name);
   void jump_to(Value* code);
-  void note_write_back(Instruction* before) { write_backs_.push_back({before, current_, written_, exact_}); }
+  void note_write_back(Instruction* before) { write_backs_.push_back({before, current_, written_, exact_, false}); }
   llvm::MDNode* weights(u32 first, u32 second) { return llvm::MDBuilder(context_).createBranchWeights(first, second); }
 
   SemanticsLibrary& semantics_;
@@ -193,7 +198,7 @@ bool Lifter::liftable(i64 offset) {
 u32 Lifter::node_at(u32 context, u32 offset) {
   auto [found, added] = node_index_.try_emplace({context, offset}, static_cast<u32>(nodes_.size()));
   if (added) {
-    nodes_.push_back({context, offset, new_block(), {}, {}, false, {}});
+    nodes_.push_back({context, offset, new_block(), {}, {}, false, {}, {}, {}});
     pending_.push_back(found->second);
   }
   return found->second;
@@ -385,13 +390,24 @@ Value* lane_of_store(Value* stored) {
   return index != nullptr && index->isZero() ? extract->getVectorOperand() : nullptr;
 }
 
+// The block that makes Cpu exact when an access of the instruction faults, and leaves.
+BasicBlock* Lifter::make_fault_edge(u32 offset) {
+  BasicBlock* block = new_block();
+  builder_.SetInsertPoint(block);
+  note_write_back(builder_.CreateStore(pc_value(offset), field(offsetof(Cpu, pc))));
+  Instruction* end = builder_.CreateRetVoid();
+  if (!exact_) {
+    write_backs_.back().shares = true;
+    nodes_[current_].before_last_fault = written_;
+    nodes_[current_].fault_ends.push_back(end);
+  }
+  return block;
+}
+
 void Lifter::make_access(llvm::CallInst& call, u32 offset, BasicBlock*& fault) {
   llvm::IRBuilderBase::InsertPointGuard guard(builder_);
   if (fault == nullptr) {
-    fault = new_block();
-    builder_.SetInsertPoint(fault);
-    note_write_back(builder_.CreateStore(pc_value(offset), field(offsetof(Cpu, pc))));
-    builder_.CreateRetVoid();
+    fault = make_fault_edge(offset);
   }
   bool is_load = call.getCalledFunction()->getName().starts_with("ferry_guest_load_");
   Value* stored = is_load ? nullptr : call.getArgOperand(1);
@@ -610,6 +626,13 @@ void Lifter::build_entries() {
   }
 }
 
+// What every fault edge of a node writes back with the same values, so that one block can do it for all: the code generator's
+// time goes with the size of these blocks.
+SlotSet shared_by_faults(const Node& node) {
+  if (node.fault_ends.size() < 2) return {};
+  return node.arriving & ~node.before_last_fault;
+}
+
 void Lifter::write_states_back() {
   // What may be in variables only when a node begins, by iteration to the least solution.
   std::vector<u32> changed;
@@ -627,7 +650,17 @@ void Lifter::write_states_back() {
   for (const WriteBack& write_back : write_backs_) {
     builder_.SetInsertPoint(write_back.before);
     const Node& node = nodes_[write_back.node];
-    slots_->write_back(builder_, write_back.exact ? write_back.written : write_back.written | node.arriving);
+    SlotSet set = write_back.exact ? write_back.written : write_back.written | node.arriving;
+    slots_->write_back(builder_, write_back.shares ? set & ~shared_by_faults(node) : set);
+  }
+  for (const Node& node : nodes_) {
+    SlotSet shared = shared_by_faults(node);
+    if (shared.none()) continue;
+    BasicBlock* block = new_block();
+    for (Instruction* end : node.fault_ends) llvm::ReplaceInstWithInst(end, llvm::BranchInst::Create(block));
+    builder_.SetInsertPoint(block);
+    slots_->write_back(builder_, shared);
+    builder_.CreateRetVoid();
   }
 }
 
