@@ -1,7 +1,8 @@
-// libFuzzer target for the ELF parser: no input may crash it, and what it accepts must keep what elf.h promises.
+// libFuzzer target for the ELF parsers: no input may crash them, and what they accept must keep what their headers promise.
 #include <cstdlib>
 
 #include "loader/elf.h"
+#include "loader/functions.h"
 
 using namespace ferry;
 using namespace ferry::loader;
@@ -10,7 +11,23 @@ static void require(bool kept) {
   if (!kept) abort();
 }
 
+static void require_functions(std::span<const u8> file) {
+  auto code = find_functions(file, Isa::aarch64);
+  if (!code) return;
+  require(!code->segments.empty());
+  for (const CodeSegment& segment : code->segments)
+    require(segment.offset <= file.size() && segment.size <= file.size() - segment.offset);
+  u64 previous = 0;
+  for (u64 function : code->functions) {
+    bool inside = false;
+    for (const CodeSegment& segment : code->segments) inside |= function - segment.address < segment.size;
+    require(inside && function % 4 == 0 && (function > previous || &function == code->functions.data()));
+    previous = function;
+  }
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {  // NOLINT(readability-identifier-naming)
+  require_functions({data, size});
   auto whole = parse_elf({data, size});
   if (!whole) {
     require(!whole.error().text().empty());
