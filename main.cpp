@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "binfmt/binfmt.h"
+#include "command/cache_command.h"
 #include "command/options.h"
 #include "command/run.h"
 #include "command/sysroot_command.h"
@@ -24,6 +25,7 @@ int main(int argc, char** argv) {
 
   std::string_view first = arguments.empty() ? "" : arguments[0];
   if (first == "sysroot") return command::run_sysroot_command(arguments.subspan(1));
+  if (first == "cache") return command::run_cache_command(arguments.subspan(1));
   if (first == "binfmt") return binfmt::run_command(arguments.subspan(1));
 
   auto options = command::parse_options(arguments, environment);

@@ -42,12 +42,17 @@ with tempfile.TemporaryDirectory() as name:
     refuses(126, "log file", "--log-file", f"{name}/no/such", "/bin/true")
     refuses(2, "sysroot help", "sysroot")
     refuses(2, "sysroot help", "sysroot", "nosuch")
+    refuses(2, "cache help", "cache")
+    refuses(2, "cache help", "cache", "nosuch")
+    refuses(2, "cache help", "cache", "status", "extra")
+    refuses(2, "FERRY_CACHE_SIZE", "/bin/true", FERRY_CACHE_SIZE="many")
+    refuses(2, "FERRY_NO_CACHE", "/bin/true", FERRY_NO_CACHE="perhaps")
     refuses(2, "binfmt help", "binfmt")
     refuses(2, "binfmt help", "binfmt", "print", "--arch", "vax")
     refuses(2, "absolute", "binfmt", "print", "--interpreter", "ferry")
 
 assert ferry("--version")[:2] == (0, "ferry 0.1.0\n")
-for words in (["--help"], ["sysroot", "help"], ["binfmt", "help"]):
+for words in (["--help"], ["sysroot", "help"], ["cache", "help"], ["binfmt", "help"]):
     status, out, error = ferry(*words)
     assert status == 0 and error == "" and "ferry" in out, words
 status, out, error = ferry("binfmt", "print", "--arch=aarch64", "--interpreter", "/usr/bin/ferry")

@@ -139,7 +139,8 @@ bool StoreReader::open(const std::string& directory, std::string_view identity, 
   auto mapped = mapping_.map(*file, identity_hash(identity));
   ::close(*file);
   if (!mapped)
-    log(Log::warning, "no store is used: %s/%s %s", directory.c_str(), name.c_str(), mapped.error().text.c_str());
+    log(Log::warning, "no store is used: %s/%s %s; `ferry cache verify` removes it", directory.c_str(), name.c_str(),
+        mapped.error().text.c_str());
   return mapped.has_value();
 }
 

@@ -127,8 +127,7 @@ std::expected<void, StoreFailure> StoreMapping::map(int fd, u64 identity) {
   struct stat status;
   if (fstat(fd, &status) != 0) return failed("store", errno);
   u64 size = static_cast<u64>(status.st_size);
-  if (size < smallest_store || size > largest_store)
-    return failed(EINVAL, "is cut or no store; `ferry cache clear` removes it");
+  if (size < smallest_store || size > largest_store) return failed(EINVAL, "is cut, or no store");
   void* memory = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED) return failed("cannot be mapped", errno);
   header_ = static_cast<const StoreHeader*>(memory);
@@ -137,7 +136,7 @@ std::expected<void, StoreFailure> StoreMapping::map(int fd, u64 identity) {
       header_->size == size && header_->identity == identity)
     return {};
   unmap();
-  return failed(EINVAL, "is cut, altered or of another ferry; `ferry cache clear` removes it");
+  return failed(EINVAL, "is cut, altered or of another ferry");
 }
 
 void StoreMapping::unmap() {
