@@ -38,6 +38,9 @@ u64 cookie_of(int fd) {
 
 int open_socket() { return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
 
+// Whoever keeps results elsewhere, or nowhere, has an optimiser of its own.
+std::string optimiser_of(const ClientOptions& options) { return options.identity + '\n' + options.directory; }
+
 }  // namespace
 
 struct Client::State {
@@ -135,7 +138,7 @@ bool Client::State::connect(bool may_start) {
 
 int Client::State::connect_socket(int socket_fd) {
   sockaddr_un address;
-  socklen_t size = socket_address(options.identity, options.socket_name, address);
+  socklen_t size = socket_address(optimiser_of(options), options.socket_name, address);
   return ::connect(socket_fd, reinterpret_cast<sockaddr*>(&address), size) == 0 ? 0 : errno;
 }
 
@@ -143,7 +146,7 @@ int Client::State::connect_socket(int socket_fd) {
 // the kernel until it is there. 0: somebody listens now, or is about to.
 int Client::State::start() {
   sockaddr_un address;
-  socklen_t size = socket_address(options.identity, options.socket_name, address);
+  socklen_t size = socket_address(optimiser_of(options), options.socket_name, address);
   int listener = open_socket();
   if (listener < 0) return errno;
   int error =

@@ -19,7 +19,7 @@ struct ClientOptions {
   std::string identity;       // store_identity(): client and optimiser must have the same
   std::string directory;      // of the store, for an optimiser that is started; empty: it keeps none
   u64 store_limit = 0;        // StoreOptions::limit; 0: the default one
-  std::string socket_name;    // empty: made from the user's id and the identity
+  std::string socket_name;    // empty: made from the user's id, the identity and the directory
   u32 idle_seconds = 60;      // an optimiser that is started ends after this long with nothing to do
   u32 cores = 0;              // how many compile at a time; 0: half of the machine's
   // Keep a descriptor out of the guest's way and out of its hands, and give it back: numbers are shared with the guest. The first
