@@ -8,7 +8,16 @@ namespace ferry::baseline {
 using namespace semantic;
 using translator::ExitReason;
 
-FERRY_INLINE Branch block_entry(Cpu& cpu, Target) { return {--cpu.budget < 0}; }
+FERRY_INLINE Branch block_entry(Cpu& cpu, Target) {
+#if defined(__x86_64__)
+  // In one instruction, which clang would make five of.
+  bool used_up;
+  asm("decl %0" : "+m"(cpu.budget), "=@ccs"(used_up));
+  return {used_up};
+#else
+  return {--cpu.budget < 0};
+#endif
+}
 
 FERRY_INLINE Leave leave_at(Cpu& cpu, Imm64 pc, UImm reason, Imm64 operand) {
   cpu.pc = pc;

@@ -250,6 +250,11 @@ struct Reading<function> {
         v = flag_cpu->v;
       }
       if constexpr (control == Control::branch) {
+        // What travels is the same on both ways: clang would rather load what the condition tells of it on each way anew. Not
+        // where the host's flags decide, which the assembly would destroy.
+        if constexpr (!flags.writes && operand_count > 1) asm("" : "+r"(last));
+        if constexpr (flags.writes)
+          if (__builtin_constant_p(c) && __builtin_constant_p(v)) asm("" : "+r"(c), "+r"(v));
         // Unlikely, so that going on is falling through: blocks extend past conditional branches.
         if (__builtin_expect(result.taken, 0)) [[clang::musttail]]
           return taken(cpu, FERRY_PASS_ON);
