@@ -26,7 +26,9 @@ namespace {
 // Blocks between two looks at the outside world; about 20 to 100 microseconds.
 constexpr i32 block_budget = 8192;
 
-int fork_copy = -1;  // between before_fork and after_fork_in_*
+int fork_copy = -1;         // between before_fork and after_fork_in_*
+u64 translate_ticks;        // under the lock
+u64 start_ns, start_ticks;  // what two clocks showed at the start, to convert ticks by
 
 // Pages that have ever been translated lie in [low, high): most invalidations are decided by this alone.
 std::atomic<u64> translated_low = ~u64{0}, translated_high = 0;
@@ -80,9 +82,9 @@ u64 find_or_translate(Cpu& cpu, const Edge*& edge) {
   if (u64 code = generation->map.find(cpu.pc)) return code;
   if (!executable_ranges.allows(cpu.pc)) return 0;  // a block does not leave its page
   note_translated(cpu.pc, cpu.pc + 4);
-  u64 start = options.stats ? now_ns() : 0;
+  u64 start = options.stats ? stencil::ticks() : 0;
   baseline::Translation translation = baseline::translate(*generation, GuestAddr{cpu.pc});
-  if (options.stats) counters.translate_ns += now_ns() - start;
+  if (options.stats) translate_ticks += stencil::ticks() - start;
   counters.translated_blocks++;
   counters.translated_instructions += translation.instructions;
   return translation.code;
@@ -235,6 +237,10 @@ void note_translated(u64 begin, u64 end) {
 
 void start(const Options& requested) {
   options = requested;
+  if (options.stats) {
+    start_ns = now_ns();
+    start_ticks = stencil::ticks();
+  }
   const char* missing = nullptr;
   if (!stencil::host_supported(missing))
     fatal(std::string("this CPU lacks ") + missing, "ferry needs x86-64-v3 (Haswell or Zen, and later)");
@@ -362,7 +368,7 @@ void after_fork_in_child(Cpu& cpu) {
   attached = {&cpu};
   // Generations that only other threads were in stay mapped: they are the parent's, and nobody here runs in them.
   std::erase_if(living, [&](const Generation* other) { return other != generation; });
-  bool copied = generation->code.adopt_copy(fork_copy);
+  bool copied = generation->code.adopt_copy(fork_copy, generation->used);
   fork_copy = -1;
   generation->threads = 1;
   if (!copied || generation != current.load()) {
@@ -376,6 +382,10 @@ Stats stats() {
   std::lock_guard guard(lock);
   Stats result = counters;
   result.code_bytes = current.load()->used;
+  if (options.stats) {
+    double ns_per_tick = static_cast<double>(now_ns() - start_ns) / static_cast<double>(stencil::ticks() - start_ticks);
+    result.translate_ns = static_cast<u64>(static_cast<double>(translate_ticks) * ns_per_tick);
+  }
   return result;
 }
 

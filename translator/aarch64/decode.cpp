@@ -57,6 +57,7 @@ template <RowId row, operand::Function... functions>
   out.row = row;
   out.stencil = static_cast<u16>(static_cast<u32>(first_stencil(row)) + variant);
   out.operand_count = sizeof...(functions);
+  out.flags = description.flags;
   [[maybe_unused]] u64* operand = out.operands;
   ((*operand++ = functions(word, pc)), ...);
   return true;
@@ -149,7 +150,7 @@ std::optional<u32> assemble(RowId row, std::string_view text) {
 #include "translator/aarch64/sections.def"
 #undef FERRY_SECTION_ROW
 
-semantic::Control control_of(const Instruction& instruction) {
+const semantic::Control* controls() {
   struct Controls {
     semantic::Control by_row[row_count];
   };
@@ -160,8 +161,10 @@ semantic::Control control_of(const Instruction& instruction) {
 #undef FERRY_SECTION_ROW
     return result;
   }();
-  return controls.by_row[static_cast<int>(instruction.row)];
+  return controls.by_row;
 }
+
+semantic::Control control_of(const Instruction& instruction) { return controls()[static_cast<int>(instruction.row)]; }
 
 semantic::ReferenceFunction reference(const Instruction& instruction) {
   semantic::ReferenceFunction result = nullptr;

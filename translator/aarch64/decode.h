@@ -13,12 +13,13 @@ struct Instruction {
   RowId row;
   u16 stencil;  // id in the stencil library, with flags computed; `stencil - 1` leaves dead flags alone
   u8 operand_count;
+  Flags flags;
   u64 operands[semantic::max_operands];  // Cpu offsets and immediates, in the semantic function's order
 
   const Row& description() const { return rows[static_cast<int>(row)]; }
   u32 variant() const { return static_cast<u32>(stencil - first_stencil(row)); }
-  bool reads_flags() const { return (static_cast<u8>(row_flags.of[static_cast<int>(row)]) & 1) != 0; }
-  bool writes_flags() const { return (static_cast<u8>(row_flags.of[static_cast<int>(row)]) & 2) != 0; }
+  bool reads_flags() const { return (static_cast<u8>(flags) & 1) != 0; }
+  bool writes_flags() const { return (static_cast<u8>(flags) & 2) != 0; }
   // Direct branches: where to.
   GuestAddr target() const { return GuestAddr{operands[operand_count - 1]}; }
 };
@@ -38,8 +39,9 @@ std::optional<u32> assemble(RowId row, std::string_view fields);
 std::optional<RowId> row_named(std::string_view name);
 
 // How control goes on after a stencil (one entry per stencil id), from its semantic function's return type.
-// Control::next for unallocated ones.
+// Control::next for unallocated ones. controls() is indexed by row.
 semantic::Control control_of(const Instruction& instruction);
+const semantic::Control* controls();
 
 // The semantic function as a plain call; nullptr when unallocated.
 semantic::ReferenceFunction reference(const Instruction& instruction);

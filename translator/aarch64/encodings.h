@@ -42,16 +42,6 @@ inline constexpr Row rows[] = {
 #undef A64
 };
 
-// How the rows use the flags, on their own: the baseline asks for every instruction, and rows are large.
-struct RowFlags {
-  Flags of[row_count];
-};
-inline constexpr RowFlags row_flags = [] {
-  RowFlags result{};
-  for (int i = 0; i < row_count; i++) result.of[i] = rows[i].flags;
-  return result;
-}();
-
 struct FirstStencils {
   u16 first[row_count + 1];
 };

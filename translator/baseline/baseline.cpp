@@ -43,6 +43,8 @@ struct Plan {
   u32 readable = 0, available = 0;  // words up to the end of the page; those already read
   bool undefined = false;           // the word after the last instruction is undefined: the block ends there
   bool falls_through = false;
+  u64 continuation = 0;  // the code that a block which falls through goes on with, when there is any yet
+  u64 body_size = 0;     // of the code between entry and thunks
 };
 
 // Loads and stores (DDI 0487 C4.1, op0 = x1x0) and SYS instructions may fault; the flags must then be exact.
@@ -60,6 +62,7 @@ bool read_ahead(u64 pc, Plan& plan) {
 // False when the first word cannot be read.
 bool plan_block(const Generation& generation, u64 pc, Plan& plan) {
   const stencil::Library& library = stencil::library();
+  const Control* controls = aarch64::controls();
   u32 branches = 0;
   while (plan.count < plan.available || read_ahead(pc, plan)) {
     Instruction& instruction = plan.instructions[plan.count];
@@ -70,13 +73,18 @@ bool plan_block(const Generation& generation, u64 pc, Plan& plan) {
       plan.undefined = true;
       return true;
     }
-    Control control = plan.controls[plan.count] = aarch64::control_of(instruction);
+    Control control = plan.controls[plan.count] = controls[static_cast<int>(instruction.row)];
     plan.count++;
+    if (control == Control::branch || control == Control::jump || control == Control::call)
+      generation.map.prefetch(raw(instruction.target()));
     if (control != Control::next && control != Control::branch) return true;
     plan.falls_through = true;
-    if (plan.count == plan.readable || (word & isb_mask) == isb_value) return true;
     // After a conditional branch go on only where nothing is translated yet, and not far: what follows may never run.
-    if (control == Control::branch && (++branches == max_branches || generation.map.find(at + 4) != 0)) return true;
+    bool ends = plan.count == plan.readable || (word & isb_mask) == isb_value ||
+                (control == Control::branch && ++branches == max_branches);
+    if (!ends && control != Control::branch) continue;
+    plan.continuation = generation.map.find(at + 4);
+    if (ends || plan.continuation != 0) return true;
   }
   return plan.count != 0;
 }
@@ -95,47 +103,52 @@ void drop_dead_flags(Plan& plan) {
   }
 }
 
-// Makes one instruction of a flag setter and the conditional branch after it.
-void fuse_pairs(Plan& plan) {
-  for (u32 i = 1; i < plan.count; i++) {
-    Instruction &first = plan.instructions[i - 1], &second = plan.instructions[i];
-    if (second.row != aarch64::RowId::b_cond) continue;
-    int pair = aarch64::pair_of(first.row);
-    if (pair < 0) continue;
-    plan.stencils[i - 1] =
-        static_cast<u16>(aarch64::pair_stencil(pair, first.variant(), static_cast<int>(second.variant())));
-    first.operands[first.operand_count++] = raw(second.target());
-    plan.controls[i - 1] = Control::branch;
-    plan.stencils[i] = fused_with_previous;
-  }
+// Makes one instruction of a flag setter and the conditional branch after it, if that is what they are.
+bool fuse_pair(Plan& plan, u32 i) {
+  if (i + 1 == plan.count || plan.instructions[i + 1].row != aarch64::RowId::b_cond) return false;
+  Instruction &first = plan.instructions[i], &second = plan.instructions[i + 1];
+  int pair = aarch64::pair_of(first.row);
+  if (pair < 0) return false;
+  plan.stencils[i] = static_cast<u16>(aarch64::pair_stencil(pair, first.variant(), static_cast<int>(second.variant())));
+  first.operands[first.operand_count++] = raw(second.target());
+  plan.controls[i] = Control::branch;
+  plan.stencils[i + 1] = fused_with_previous;
+  return true;
 }
 
-// Selects forms that take operands and flags from the host registers that the instructions before have left them in.
-void forward_results(Plan& plan) {
-  const stencil::Library& library = stencil::library();
+// Selects each instruction's stencil: fused pairs, and forms that take operands and flags from the host registers that the
+// instructions before have left them in.
+void select_stencils(Plan& plan, const stencil::Library& library) {
   constexpr u64 none = ~u64{0};
   u64 last = none;            // the slot whose value travels in `last`
   bool flags_travel = false;  // an instruction of this block has set them
+  plan.body_size = library.stencils[stencil_of(Glue::block_entry)].size;
   for (u32 i = 0; i < plan.count; i++) {
-    if (plan.stencils[i] == fused_with_previous) continue;
-    const stencil::Stencil& base = library.stencils[plan.stencils[i]];
     const Instruction& instruction = plan.instructions[i];
+    u16& selected = plan.stencils[i] = instruction.stencil;
+    bool fused = fuse_pair(plan, i);
+    const stencil::Stencil& base = library.stencils[selected];
     int form = flags_travel && (base.forms >> stencil::flag_form & 1) != 0 ? stencil::flag_form : 0;
-    for (int operand = 0; operand < instruction.operand_count && operand < stencil::flag_form - 1; operand++) {
-      if (instruction.operands[operand] != last || (base.forms >> (form + operand + 1) & 1) == 0) continue;
-      form += operand + 1;
-      break;
+    if (base.forms != 0) {
+      for (int operand = 0; operand < instruction.operand_count && operand < stencil::flag_form - 1; operand++) {
+        if (instruction.operands[operand] != last || (base.forms >> (form + operand + 1) & 1) == 0) continue;
+        form += operand + 1;
+        break;
+      }
     }
-    plan.stencils[i] = stencil::form_id(plan.stencils[i], base, form);
+    if (form != 0) selected = stencil::form_id(selected, base, form);
+    plan.body_size += library.stencils[selected].size;
     if (base.result != 0) last = instruction.operands[base.result - 1];
     if (instruction.writes_flags()) flags_travel = true;
+    if (fused) i++;
   }
+  if (plan.undefined) plan.body_size += library.stencils[stencil_of(Glue::leave_at)].size;
 }
 
 struct Placer {
   Generation& generation;
   stencil::Cursor cursor;
-  const stencil::Library& library = stencil::library();
+  const stencil::Library& library;
 
   void paste(u32 id, const u64* operands, u64 taken = 0, u64 return_code = 0) {
     stencil::paste(library, id, cursor, {operands, taken != 0 ? taken : cursor.run, return_code}, generation.constants);
@@ -158,28 +171,19 @@ u64 aligned(u64 address) { return (address + stencil::patchable_alignment - 1) &
 // The edges of a block, whose thunks follow its body in this order.
 struct Edges {
   struct Pending {
-    u64 target, site;
+    u64 target, site, known;
   };
   Pending pending[2 * max_instructions + 2];
   u32 count = 0;
   u64 first_thunk;
 
   u64 thunk(u32 i) const { return first_thunk + i * stencil::patchable_alignment; }
-  // A new edge; returns its thunk.
-  u64 add(u64 target, u64 site) {
-    pending[count] = {target, site};
+  // A new edge, to `known` if that is not 0; returns its thunk.
+  u64 add(u64 target, u64 site, u64 known) {
+    pending[count] = {target, site, known};
     return thunk(count++);
   }
 };
-
-u64 body_size(const Plan& plan, const stencil::Library& library) {
-  u64 size = library.stencils[stencil_of(Glue::block_entry)].size;
-  for (u32 i = 0; i < plan.count; i++) {
-    if (plan.stencils[i] != fused_with_previous) size += library.stencils[plan.stencils[i]].size;
-  }
-  if (plan.undefined) size += library.stencils[stencil_of(Glue::leave_at)].size;
-  return size;
-}
 
 void paste_instruction(Placer& placer, const Plan& plan, u32 i, u64 pc, u64 entry, Edges& edges) {
   if (plan.stencils[i] == fused_with_previous) return;
@@ -193,14 +197,15 @@ void paste_instruction(Placer& placer, const Plan& plan, u32 i, u64 pc, u64 entr
       u64 target = raw(instruction.target());
       taken = target == pc ? entry : generation.map.find(target);
       if (taken == 0)
-        taken = edges.add(target, stencil::taken_site(placer.library, plan.stencils[i], placer.cursor.run));
+        taken = edges.add(target, stencil::taken_site(placer.library, plan.stencils[i], placer.cursor.run), 0);
       break;
     }
     default:
       break;
   }
   if (plan.controls[i] == Control::call || plan.controls[i] == Control::indirect_call) {
-    return_code = edges.add(pc + 4 * i + 4, 0);
+    u64 return_pc = pc + 4 * i + 4;
+    return_code = edges.add(return_pc, 0, generation.map.find(return_pc));
   }
   placer.paste(plan.stencils[i], instruction.operands, taken, return_code);
 }
@@ -224,57 +229,58 @@ Translation translate(Generation& generation, GuestAddr guest_pc) {
   static Plan plan;  // under the translation lock
   plan.count = plan.available = 0;
   plan.undefined = plan.falls_through = false;
+  plan.continuation = 0;
   plan.readable = static_cast<u32>((page_size - (pc & (page_size - 1))) / 4);
   if (plan.readable > max_instructions) plan.readable = max_instructions;
   if (!plan_block(generation, pc, plan)) return {};
   drop_dead_flags(plan);
-  for (u32 i = 0; i < plan.count; i++) plan.stencils[i] = plan.instructions[i].stencil;
-  fuse_pairs(plan);
-  forward_results(plan);
+  const stencil::Library& library = stencil::library();
+  select_stencils(plan, library);
 
   generation.code.commit(generation.used + commit_ahead);
   Placer placer{generation,
                 {generation.code.writable(generation.code.run_base() + generation.used),
-                 generation.code.run_base() + generation.used}};
+                 generation.code.run_base() + generation.used},
+                library};
   u64 base = generation.code.run_base(), begin = placer.cursor.run;
   placer.thunk(generation.poll_stub);
 
   u64 entry = placer.cursor.run;
   Edges edges;
-  edges.first_thunk = aligned(entry + body_size(plan, placer.library));
-  if (plan.falls_through) edges.add(pc + 4 * plan.count, 0);  // first, so that the body runs into it
+  edges.first_thunk = aligned(entry + plan.body_size);
+  // First, so that the body runs into it.
+  if (plan.falls_through) edges.add(pc + 4 * plan.count, 0, plan.continuation);
   Block block{pc,
               static_cast<u32>(begin - base),
               static_cast<u32>(entry - base),
               0,
               static_cast<u32>(generation.offsets.size()),
-              plan.count};
-  placer.paste(stencil_of(Glue::block_entry), nullptr, begin);
+              plan.count,
+              cache::no_block};
+  constexpr u64 no_operands[semantic::max_operands] = {};
+  placer.paste(stencil_of(Glue::block_entry), no_operands, begin);
   for (u32 i = 0; i < plan.count; i++) {
     generation.offsets.push(static_cast<u16>(placer.cursor.run - entry));
     paste_instruction(placer, plan, i, pc, entry, edges);
   }
   if (plan.undefined) {
-    u64 operands[] = {pc + 4 * plan.count, static_cast<u64>(ExitReason::undefined), plan.words[plan.count]};
+    u64 operands[semantic::max_operands] = {pc + 4 * plan.count, static_cast<u64>(ExitReason::undefined),
+                                            plan.words[plan.count]};
     placer.paste(stencil_of(Glue::leave_at), operands);
   }
   block.end = static_cast<u32>(placer.cursor.run - base);
   placer.align();
   for (u32 i = 0; i < edges.count; i++) {
     check(placer.cursor.run == edges.thunk(i));
-    const auto& [target, site] = edges.pending[i];
-    const Edge& edge = generation.edges.push(
+    const auto& [target, site, known] = edges.pending[i];
+    generation.edges.push(
         {target, static_cast<u32>(edges.thunk(i) - base), site == 0 ? 0 : static_cast<u32>(site - base)});
     placer.thunk(generation.link_stub);
-    u64 known = generation.map.find(edge.target);
-    if (edge.target == pc) known = entry;
     if (known != 0) stencil::redirect(generation.code.writable(edges.thunk(i)), edges.thunk(i), known);
   }
   stencil::publish(begin, placer.cursor.run - begin);
   generation.used = placer.cursor.run - base;
-  generation.pages[pc / page_size].push_back(static_cast<u32>(generation.blocks.size()));
-  generation.blocks.push(block);
-  generation.map.set(pc, entry);
+  generation.add(block);
   if (logging(Log::translate)) log_block(plan, pc, entry);
   return {entry, plan.count};
 }

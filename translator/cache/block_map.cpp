@@ -1,18 +1,29 @@
 #include "translator/cache/block_map.h"
 
+#include <sys/mman.h>
+
+#include "guest/check.h"
+
 namespace ferry::cache {
 
 BlockMap::Table* BlockMap::add_table(int bits) {
-  auto table = std::make_unique<Table>();
-  table->shift = 64 - bits;
-  table->mask = (u64{1} << bits) - 1;
-  table->slots = std::make_unique<Slot[]>(u64{1} << bits);
-  tables_.push_back(std::move(table));
-  return tables_.back().get();
+  // All of it is going to be used: populated at once it costs a fraction of faults one by one, first to read, then to write.
+  u64 slots = u64{1} << bits;
+  void* p =
+      mmap(nullptr, slots * sizeof(Slot), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  if (p == MAP_FAILED) fatal("cannot allocate the translator's tables", "raise the address space limit (ulimit -v)");
+  return tables_.emplace_back(new Table{64 - bits, slots - 1, 0, static_cast<Slot*>(p)});
+}
+
+BlockMap::~BlockMap() {
+  for (Table* table : tables_) {
+    munmap(table->slots, (table->mask + 1) * sizeof(Slot));
+    delete table;
+  }
 }
 
 void BlockMap::put(Table& table, u64 pc, u64 code) {
-  for (u64 i = hash(pc) >> table.shift;; i = (i + 1) & table.mask) {
+  for (u64 i = table.home(pc);; i = (i + 1) & table.mask) {
     Slot& slot = table.slots[i];
     u64 key = slot.pc.load(std::memory_order_relaxed);
     if (key != pc && key != empty) continue;

@@ -14,6 +14,7 @@ namespace ferry::cache {
 
 namespace {
 constexpr size_t commit_step = 16 * 1024;
+constexpr size_t page_size = 4096;
 
 u8* map(void* at, size_t size, int protection, int flags, int fd) {
   void* p = mmap(at, size, protection, flags, fd, 0);
@@ -86,13 +87,13 @@ int CodeMemory::copy_for_child(size_t used) const {
   return -1;
 }
 
-bool CodeMemory::adopt_copy(int fd) {
+bool CodeMemory::adopt_copy(int fd, size_t used) {
   if (run_ == write_) return true;
   if (fd < 0) return false;
   map(write_, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd);
   map(run_, size_, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd);
   close(fd);
-  committed_ = 0;
+  committed_ = (used + page_size - 1) & ~(page_size - 1);
   return true;
 }
 

@@ -28,7 +28,7 @@ class CodeMemory {
   // the child moves its views onto the copy, at the same addresses; the parent drops it.
   // copy_for_child: -1 when there is nothing to copy or it failed. adopt_copy: whether the memory is now this process's own.
   int copy_for_child(size_t used) const;
-  bool adopt_copy(int fd);
+  bool adopt_copy(int fd, size_t used);
   static void drop_copy(int fd);
 
  private:

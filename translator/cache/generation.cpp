@@ -27,8 +27,8 @@ Generation::Generation(size_t code_size)
   poll_stub = place_stub(stencil::ThunkKind::poll);
   stencil::Cursor cursor{code.writable(code.run_base() + used), code.run_base() + used};
   dispatch = cursor.run;
-  u64 reason = static_cast<u64>(translator::ExitReason::lookup);
-  stencil::paste(library, baseline::stencil_of(baseline::Glue::leave), cursor, {&reason, 0, 0}, constants);
+  u64 operands[semantic::max_operands] = {static_cast<u64>(translator::ExitReason::lookup)};
+  stencil::paste(library, baseline::stencil_of(baseline::Glue::leave), cursor, {operands, 0, 0}, constants);
   stencil::publish(constants, cursor.run - constants);
   used = (cursor.run - code.run_base() + 63) / 64 * 64;
 }
@@ -98,12 +98,29 @@ Generation::Dropped Generation::invalidate_pages(u64 first, u64 last) {
   return dropped;
 }
 
+void Generation::add(Block block) {
+  u32 index = static_cast<u32>(blocks.size());
+  u64 page = block.pc >> 12;
+  if (page != last_page_) {
+    last_of_page_ = &pages.try_emplace(page, no_block).first->second;
+    last_page_ = page;
+  }
+  block.next_of_page = *last_of_page_;
+  *last_of_page_ = index;
+  blocks.push(block);
+  map.set(block.pc, code.run_base() + block.entry);
+}
+
 u32 Generation::invalidate_page(u64 page) {
   auto found = pages.find(page);
   if (found == pages.end()) return 0;
-  for (u32 index : found->second) make_stale(blocks[index].pc, blocks[index].entry, blocks[index].begin);
-  u32 count = static_cast<u32>(found->second.size());
+  u32 count = 0;
+  for (u32 index = found->second; index != no_block; index = blocks[index].next_of_page) {
+    make_stale(blocks[index].pc, blocks[index].entry, blocks[index].begin);
+    count++;
+  }
   pages.erase(found);
+  last_page_ = ~u64{0};
   return count;
 }
 

@@ -21,7 +21,9 @@ struct Block {
   u32 entry, end;    // code offsets
   u32 first_offset;  // index of the first of `count` instruction starts, relative to `entry`
   u32 count;
+  u32 next_of_page;  // index of another block of the same guest page; no_block
 };
+inline constexpr u32 no_block = ~u32{0};
 
 // A way out of a block to a fixed guest pc. Its thunk leaves to the dispatcher until it is linked, then jumps to the block.
 struct Edge {
@@ -43,9 +45,12 @@ class Generation {
   ReservedArray<Block> blocks;
   ReservedArray<u16> offsets;
   ReservedArray<Edge> edges;
-  std::unordered_map<u64, std::vector<u32>> pages;  // guest page number -> indices of its blocks
+  std::unordered_map<u64, u32> pages;  // guest page number -> index of its latest block
   RegionTable regions;
   u32 threads = 0;  // attached threads that still run in it
+
+  // Enters a block whose code is complete.
+  void add(Block block);
 
   // Is there room for the largest block?
   bool has_room() const;
@@ -77,6 +82,10 @@ class Generation {
   void drop(const InstalledRegion& region);
   void make_stale(u64 pc, u32 entry, u32 thunk);
   u64 place_stub(stencil::ThunkKind kind);
+
+  // Where the page of the block added last has its entry in `pages`: the next one is likely to be there too.
+  u64 last_page_ = ~u64{0};
+  u32* last_of_page_ = nullptr;
 };
 
 }  // namespace ferry::cache

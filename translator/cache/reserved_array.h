@@ -31,10 +31,16 @@ class ReservedArray {
     return data_[i];
   }
 
-  // In an array that is sorted by a member: the index of the first element whose member is not less than `value`.
+  // In an array that is sorted by a member: the index of the first element whose member is not less than `value`. It is most
+  // likely one of the latest.
   template <auto member>
   size_t first_from(u32 value) const {
-    size_t low = 0, high = size();
+    size_t high = size(), step = 1;
+    while (step < high && data_[high - step].*member >= value) {
+      high -= step;
+      step *= 2;
+    }
+    size_t low = step < high ? high - step : 0;
     while (low < high) {
       size_t middle = (low + high) / 2;
       if (data_[middle].*member < value)

@@ -16,6 +16,7 @@
 
 #include "translator/baseline/glue.h"
 #include "translator/stencil/library.h"
+#include "translator/stencil/paster.h"
 
 using namespace ferry;
 using namespace ferry::stencil;
@@ -288,7 +289,7 @@ int main(int argc, char** argv) {
 
   FILE* out = fopen(argv[1], "wb");
   if (out == nullptr) die("cannot write %s", argv[1]);
-  while (forge.code.size() % 64 != 0) forge.code.push_back(0);
+  forge.code.resize((forge.code.size() + slack + 63) / 64 * 64);
   Header header{library_magic, static_cast<u32>(forge.stencils.size()), static_cast<u32>(forge.holes.size()),
                 static_cast<u32>(forge.code.size()), static_cast<u32>(forge.constants.size())};
   write_or_die(out, &header, sizeof header);

@@ -4,6 +4,9 @@
 #include "guest/types.h"
 #include "translator/stencil/library.h"
 #include "translator/stencil/reading.h"
+#if defined(__x86_64__)
+#include "translator/stencil/x86_64/patch.h"
+#endif
 
 namespace ferry::stencil {
 
@@ -47,6 +50,9 @@ bool rewriting_works(u8* write, u64 run);
 
 // True when the host has what the stencils were compiled for; otherwise `missing` names it.
 bool host_supported(const char*& missing);
+
+// A cheap clock that ticks evenly (TSC; the virtual counter).
+u64 ticks();
 
 // Runs translated code until it leaves. Saves and switches the floating-point control word.
 extern "C" void ferry_enter(aarch64::Cpu* cpu, const void* code);

@@ -7,32 +7,31 @@
 namespace ferry::stencil {
 
 namespace {
-u64 value_of(const Library& library, const Hole& hole, const HoleValues& values, u64 next, u64 constants) {
-  switch (hole.source) {
-    case Source::next:
-      return next;
-    case Source::taken:
-      return values.taken;
-    case Source::return_code:
-      return values.return_code;
-    case Source::constant:
-      return constants;
-    case Source::helper:
-      return reinterpret_cast<u64>(library.helpers[hole.helper]);
-    default:
-      return values.operands[static_cast<int>(hole.source)];
-  }
+// In steps of a fixed size, which most stencils take one or two of: there is room behind both (slack).
+void copy(u8* to, const u8* from, size_t size) {
+  size_t done = 0;
+  do {
+    memcpy(to + done, from + done, slack);
+    done += slack;
+  } while (done < size);
 }
 }  // namespace
 
 void paste(const Library& library, u32 id, Cursor& cursor, const HoleValues& values, u64 constants) {
   const Stencil& stencil = library.stencils[id];
-  memcpy(cursor.write, library.code + stencil.code, stencil.size);
+  copy(cursor.write, library.code + stencil.code, stencil.size);
+  u64 sources[static_cast<int>(Source::helper) + 1];
+  memcpy(sources, values.operands, sizeof(u64) * semantic::max_operands);
+  sources[static_cast<int>(Source::next)] = cursor.run + stencil.size;
+  sources[static_cast<int>(Source::taken)] = values.taken;
+  sources[static_cast<int>(Source::return_code)] = values.return_code;
+  sources[static_cast<int>(Source::constant)] = constants;
   const Hole* hole = library.holes + stencil.first_hole;
   for (const Hole* end = hole + stencil.hole_count; hole != end; hole++) {
-    u64 value =
-        value_of(library, *hole, values, cursor.run + stencil.size, constants) + static_cast<u64>(i64{hole->addend});
-    patch_hole(hole->patch, cursor.write + hole->offset, cursor.run + hole->offset, value);
+    u64 value = sources[static_cast<int>(hole->source)];
+    if (hole->source == Source::helper) value = reinterpret_cast<u64>(library.helpers[hole->helper]);
+    patch_hole(hole->patch, cursor.write + hole->offset, cursor.run + hole->offset,
+               value + static_cast<u64>(i64{hole->addend}));
   }
   cursor.write += stencil.size;
   cursor.run += stencil.size;

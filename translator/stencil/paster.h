@@ -7,7 +7,7 @@ namespace ferry::stencil {
 
 // What holes are filled with. All addresses are those at which the code will run.
 struct HoleValues {
-  const u64* operands;
+  const u64* operands;  // semantic::max_operands of them may be read
   u64 taken;
   u64 return_code;
 };
@@ -17,6 +17,9 @@ struct Cursor {
   u8* write;
   u64 run;
 };
+
+// Pasting may write this much beyond the end of a stencil, and read it in the library.
+inline constexpr size_t slack = 32;
 
 // Copies stencil `id` to the cursor and advances it. `constants` is the run address of the library's constants, which must
 // be within the host's relative addressing range of the code (2 GiB on x86-64, 4 GiB on AArch64).

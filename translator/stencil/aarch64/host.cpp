@@ -220,6 +220,12 @@ bool host_supported(const char*&) { return true; }  // stencils are plain Armv8.
 
 void initialize_fp_control(Cpu& cpu) { cpu.fpcr = cpu.fpsr = 0; }
 
+u64 ticks() {
+  u64 count;
+  asm volatile("mrs %0, cntvct_el0" : "=r"(count));
+  return count;
+}
+
 void leave_from_signal(void* context, const Cpu& cpu) {
   auto& machine = static_cast<ucontext_t*>(context)->uc_mcontext;
   machine.pc = reinterpret_cast<u64>(ferry_leave);

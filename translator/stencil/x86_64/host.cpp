@@ -1,4 +1,4 @@
-// x86-64: relocations (psABI 4.4), entering and leaving translated code, cross-modifying code (SDM 9.1.3).
+// x86-64: entering and leaving translated code, cross-modifying code (SDM 9.1.3).
 #include "translator/stencil/host.h"
 
 #include <ucontext.h>
@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstring>
 
-#include "guest/check.h"
 #include "translator/exit_reason.h"
 
 using ferry::aarch64::Cpu;
@@ -74,29 +73,7 @@ template <class T>
 void put(u8* at, T value) {
   memcpy(at, &value, sizeof value);
 }
-
-i32 displacement(u64 from, u64 to) {
-  i64 distance = static_cast<i64>(to - from);
-  check(distance == static_cast<i32>(distance));
-  return static_cast<i32>(distance);
-}
 }  // namespace
-
-void patch_hole(Patch patch, u8* write, u64 run, u64 value) {
-  switch (patch) {
-    case Patch::abs_32:
-      put(write, static_cast<u32>(value));
-      return;
-    case Patch::abs_64:
-      put(write, value);
-      return;
-    case Patch::pc_32:
-      put(write, displacement(run, value));
-      return;
-    default:
-      check(!"an x86-64 patch");
-  }
-}
 
 void redirect(u8* write, u64 run, u64 target) {
   // One aligned 8-byte store: a jump of five bytes and the three bytes that were there.
@@ -143,6 +120,8 @@ void fill_padding(u8* write, size_t size) {
 void publish(u64, u64) {}  // x86 keeps instruction fetch coherent
 
 bool rewriting_works(u8*, u64) { return true; }
+
+u64 ticks() { return __builtin_ia32_rdtsc(); }
 
 bool host_supported(const char*& missing) {
   __builtin_cpu_init();
