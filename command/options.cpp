@@ -8,11 +8,13 @@
 
 #include <algorithm>
 #include <boost/program_options.hpp>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
 
 #include "guest/log.h"
+#include "translator/optimizer/image.h"
 
 extern "C" void __wrap__ZNSt8ios_base4InitC1Ev(void*) {}
 
@@ -27,23 +29,54 @@ struct Row {
   const char* variable;  // the FERRY_* twin
   const char* value;     // what it is called in the help; null: a switch
   const char* text;
+  // Where it goes: one of these. The names of most switches begin with what they turn off.
+  bool Options::* flag = nullptr;
+  std::optional<std::string> Options::* word = nullptr;
+  std::vector<std::string> Options::* list = nullptr;
+  u32 Options::* number = nullptr;
 };
 
+constexpr Row toggle(const char* name, const char* variable, const char* text, bool Options::* flag) {
+  return {name, variable, nullptr, text, flag};
+}
+constexpr Row word(const char* name, const char* variable, const char* value, const char* text,
+                   std::optional<std::string> Options::* to) {
+  return {name, variable, value, text, nullptr, to};
+}
+constexpr Row list(const char* name, const char* variable, const char* value, const char* text,
+                   std::vector<std::string> Options::* to) {
+  return {name, variable, value, text, nullptr, nullptr, to};
+}
+constexpr Row number(const char* name, const char* variable, const char* value, const char* text, u32 Options::* to) {
+  return {name, variable, value, text, nullptr, nullptr, nullptr, to};
+}
+
 constexpr Row rows[] = {
-    {"sysroot,L", "FERRY_SYSROOT", "NAME|DIR", "look up absolute paths there first; '' for none"},
-    {"set-env,E", "FERRY_SET_ENV", "NAME=VALUE", "set a variable for the program; may be repeated"},
-    {"unset-env,U", "FERRY_UNSET_ENV", "NAME", "remove a variable; may be repeated, done before --set-env"},
-    {"argv0,0", "FERRY_ARGV0", "TEXT", "what the program sees as its own name"},
-    {"strace", "FERRY_STRACE", nullptr, "print every system call on standard error"},
-    {"strace-file", "FERRY_STRACE_FILE", "FILE", "print them there instead, appended"},
-    {"log", "FERRY_LOG", "CATEGORIES", ""},
-    {"log-file", "FERRY_LOG_FILE", "FILE", "write the log there, appended"},
-    {"reference", "FERRY_REFERENCE", nullptr, "run each instruction's definition, slowly: to check the translator"},
-    {"no-chain", "FERRY_NO_CHAIN", nullptr, "return to the dispatcher after every block"},
-    {"stats", "FERRY_STATS", nullptr, "print the translator's counters when a program ends by itself"},
-    {"no-cache", "FERRY_NO_CACHE", nullptr, "neither use nor keep what is optimised; see `ferry cache help`"},
-    {"version", nullptr, nullptr, "print the version"},
-    {"help", nullptr, nullptr, "print this"},
+    word("sysroot,L", "FERRY_SYSROOT", "NAME|DIR", "look up absolute paths there first; '' for none",
+         &Options::sysroot),
+    list("set-env,E", "FERRY_SET_ENV", "NAME=VALUE", "set a variable for the program; may be repeated",
+         &Options::set_environment),
+    list("unset-env,U", "FERRY_UNSET_ENV", "NAME", "remove a variable; may be repeated, done before --set-env",
+         &Options::unset_environment),
+    word("argv0,0", "FERRY_ARGV0", "TEXT", "what the program sees as its own name", &Options::argv0),
+    toggle("strace", "FERRY_STRACE", "print every system call on standard error", &Options::strace),
+    word("strace-file", "FERRY_STRACE_FILE", "FILE", "print them there instead, appended", &Options::strace_file),
+    word("log", "FERRY_LOG", "CATEGORIES", "", &Options::log),
+    word("log-file", "FERRY_LOG_FILE", "FILE", "write the log there, appended", &Options::log_file),
+    toggle("reference", "FERRY_REFERENCE", "run each instruction's definition, slowly: to check the translator",
+           &Options::reference),
+    toggle("no-chain", "FERRY_NO_CHAIN", "return to the dispatcher after every block", &Options::chain),
+    toggle("stats", "FERRY_STATS", "print the translator's counters when a program ends by itself", &Options::stats),
+    toggle("no-cache", "FERRY_NO_CACHE", "neither use nor keep what is optimised; see `ferry cache help`",
+           &Options::cache),
+    toggle("no-optimizer", "FERRY_NO_OPTIMIZER", "run without optimised code, and start no process that makes it",
+           &Options::optimizer),
+    number("optimizer-cores", "FERRY_OPTIMIZER_CORES", "N", "compile on so many cores; half of them without it",
+           &Options::optimizer_cores),
+    number("optimizer-idle", "FERRY_OPTIMIZER_IDLE", "SECONDS", "the optimiser ends after so long without work; 60",
+           &Options::optimizer_idle),
+    toggle("version", nullptr, "print the version", &Options::version),
+    toggle("help", nullptr, "print this", &Options::help),
 };
 
 // Where the sysroots and the store are: not options, but not the guest's either.
@@ -54,12 +87,15 @@ std::string_view long_name(const Row& row) {
   return name.substr(0, name.find(','));
 }
 
+// --no-chain makes `chain` false.
+bool turns_off(const Row& row) { return long_name(row).starts_with("no-"); }
+
 po::options_description describe() {
   po::options_description description;
   for (const Row& row : rows) {
     if (row.value == nullptr)
       description.add_options()(row.name, po::bool_switch());
-    else if (std::string_view{row.name}.ends_with("-env,E") || std::string_view{row.name}.ends_with("-env,U"))
+    else if (row.list != nullptr)
       description.add_options()(row.name, po::value<std::vector<std::string>>());
     else
       description.add_options()(row.name, po::value<std::string>());
@@ -106,32 +142,35 @@ bool is_own_variable(std::string_view entry) {
   return std::ranges::find(other_variables, name) != std::end(other_variables);
 }
 
-void assign_text(std::optional<std::string>& to, const po::variables_map& values, const char* name) {
-  if (values.count(name) != 0) to = values[name].as<std::string>();
+constexpr u32 largest_number = 100'000;
+
+std::expected<u32, std::string> number_value(const std::string& name, std::string_view text) {
+  u32 value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value == 0 || value > largest_number)
+    return std::unexpected(name + " " + std::string{text} + ": a number from 1 to 100000 is meant");
+  return value;
 }
 
-void assign_list(std::vector<std::string>& to, const po::variables_map& values, const char* name) {
-  if (values.count(name) == 0) return;
-  const auto& list = values[name].as<std::vector<std::string>>();
-  to.insert(to.end(), list.begin(), list.end());
-}
-
-void assign(Options& options, const po::variables_map& values) {
-  assign_text(options.sysroot, values, "sysroot");
-  assign_text(options.argv0, values, "argv0");
-  assign_text(options.log, values, "log");
-  assign_text(options.log_file, values, "log-file");
-  assign_text(options.strace_file, values, "strace-file");
-  assign_list(options.set_environment, values, "set-env");
-  assign_list(options.unset_environment, values, "unset-env");
-  assign_list(options.program, values, "program");
-  if (values["strace"].as<bool>()) options.strace = true;
-  if (values["reference"].as<bool>()) options.reference = true;
-  if (values["no-chain"].as<bool>()) options.chain = false;
-  if (values["stats"].as<bool>()) options.stats = true;
-  if (values["no-cache"].as<bool>()) options.cache = false;
-  options.help = values["help"].as<bool>();
-  options.version = values["version"].as<bool>();
+std::expected<void, std::string> assign(Options& options, const po::variables_map& values) {
+  for (const Row& row : rows) {
+    std::string name{long_name(row)};
+    if (values.count(name) == 0) continue;
+    const po::variable_value& given = values[name];
+    if (row.flag != nullptr && given.as<bool>()) options.*row.flag = !turns_off(row);
+    if (row.word != nullptr) options.*row.word = given.as<std::string>();
+    if (row.list != nullptr) {
+      const auto& list = given.as<std::vector<std::string>>();
+      (options.*row.list).insert((options.*row.list).end(), list.begin(), list.end());
+    }
+    if (row.number != nullptr) {
+      auto value = number_value("--" + name, given.as<std::string>());
+      if (!value) return std::unexpected(value.error());
+      options.*row.number = *value;
+    }
+  }
+  if (values.count("program") != 0) options.program = values["program"].as<std::vector<std::string>>();
+  return {};
 }
 
 std::expected<void, std::string> verify(const Options& options) {
@@ -154,27 +193,18 @@ std::expected<bool, std::string> switch_value(const char* variable, std::string_
 }
 
 std::expected<void, std::string> assign_variable(Options& options, const Row& row, const char* text) {
-  std::string_view name = long_name(row);
-  if (row.value == nullptr) {
+  if (row.flag != nullptr) {
     auto on = switch_value(row.variable, text);
     if (!on) return std::unexpected(on.error());
-    if (name == "no-chain" || name == "no-cache")
-      (name == "no-chain" ? options.chain : options.cache) = !*on;
-    else
-      (name == "strace" ? options.strace : name == "stats" ? options.stats : options.reference) = *on;
-    return {};
+    options.*row.flag = *on != turns_off(row);
   }
-  if (name == "set-env")
-    options.set_environment = split_list(text);
-  else if (name == "unset-env")
-    options.unset_environment = split_list(text);
-  else if (name == "strace-file")
-    options.strace_file = text;
-  else
-    (name == "sysroot" ? options.sysroot
-     : name == "argv0" ? options.argv0
-     : name == "log"   ? options.log
-                       : options.log_file) = text;
+  if (row.word != nullptr) options.*row.word = text;
+  if (row.list != nullptr) options.*row.list = split_list(text);
+  if (row.number != nullptr) {
+    auto value = number_value(row.variable, text);
+    if (!value) return std::unexpected(value.error());
+    options.*row.number = *value;
+  }
   return {};
 }
 
@@ -217,7 +247,7 @@ std::expected<Options, std::string> parse_options(std::span<char* const> argumen
                     .style(unix_style & ~allow_guessing)
                     .run(),
                 values);
-      assign(*options, values);
+      if (auto done = assign(*options, values); !done) return std::unexpected(done.error());
     } catch (const po::error& error) {
       return std::unexpected(error.what());
     }
@@ -243,7 +273,10 @@ std::vector<std::string> guest_environment(std::span<char* const> environment, c
   return result;
 }
 
-void print_version() { printf("ferry " FERRY_VERSION "\n"); }
+void print_version() {
+  printf("ferry " FERRY_VERSION "\n");
+  if (optimizer::image().empty()) printf("built without LLVM: no optimiser\n");
+}
 
 void print_help() {
   printf(

@@ -19,7 +19,9 @@ struct Options {
   std::optional<std::string> log;          // categories
   std::optional<std::string> log_file;
   bool reference = false, chain = true, stats = false;
-  bool cache = true;  // use the persistent store
+  bool cache = true;                             // use the persistent store
+  bool optimizer = true;                         // run optimised code
+  u32 optimizer_cores = 0, optimizer_idle = 60;  // ClientOptions: 0 is half of the cores; seconds
   bool help = false, version = false;
   std::vector<std::string> program;  // what follows the options: the program and its arguments
 };

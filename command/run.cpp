@@ -79,6 +79,9 @@ syscalls::Handover settings(const Options& options) {
   handover.chain = options.chain;
   handover.stats = options.stats;
   if (options.cache) use_store(handover);
+  handover.optimizer = options.optimizer && getauxval(AT_SECURE) == 0;
+  handover.optimizer_cores = options.optimizer_cores;
+  handover.optimizer_idle = options.optimizer_idle;
   return handover;
 }
 

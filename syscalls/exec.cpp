@@ -234,6 +234,12 @@ bool parse_fields(std::string_view text, Handover& handover) {
       handover.stats = value != 0;
     else if (name == "store_limit")
       handover.store_limit = static_cast<u64>(value);
+    else if (name == "optimizer")
+      handover.optimizer = value != 0;
+    else if (name == "optimizer_cores")
+      handover.optimizer_cores = static_cast<u32>(value);
+    else if (name == "optimizer_idle")
+      handover.optimizer_idle = static_cast<u32>(value);
     else if (name == "program_fd")
       handover.program_fd = static_cast<int>(value);
     else if (name == "own_fd")
@@ -247,12 +253,13 @@ bool parse_fields(std::string_view text, Handover& handover) {
 }  // namespace
 
 std::vector<std::string> handover_arguments(const Handover& handover) {
-  char fields[256];
-  snprintf(
-      fields, sizeof fields,
-      "strace=%d,strace_fd=%d,log=%u,log_fd=%d,reference=%d,chain=%d,stats=%d,store_limit=%lu,program_fd=%d,own_fd=%d",
-      handover.strace, handover.strace_fd, handover.log_mask, handover.log_fd, handover.reference, handover.chain,
-      handover.stats, handover.store_limit, handover.program_fd, handover.own_executable_fd);
+  char fields[320];
+  snprintf(fields, sizeof fields,
+           "strace=%d,strace_fd=%d,log=%u,log_fd=%d,reference=%d,chain=%d,stats=%d,store_limit=%lu,optimizer=%d,"
+           "optimizer_cores=%u,optimizer_idle=%u,program_fd=%d,own_fd=%d",
+           handover.strace, handover.strace_fd, handover.log_mask, handover.log_fd, handover.reference, handover.chain,
+           handover.stats, handover.store_limit, handover.optimizer, handover.optimizer_cores, handover.optimizer_idle,
+           handover.program_fd, handover.own_executable_fd);
   std::vector<std::string> arguments{"ferry",          handover_option,          fields,
                                      handover.sysroot, handover.store_directory, handover.path};
   arguments.insert(arguments.end(), handover.arguments.begin(), handover.arguments.end());

@@ -13,6 +13,7 @@
 #include "syscalls/handlers.h"
 #include "syscalls/memory.h"
 #include "syscalls/strace.h"
+#include "translator/optimizer/launch.h"
 
 namespace ferry::syscalls {
 
@@ -161,14 +162,24 @@ Result<i64> sys_exit_group(Thread&, Int status) {
 }
 
 Result<i64> sys_wait4(Thread&, Int pid, Out<WaitStatus> status, Flags<wait_flags> flags, Out<Rusage> usage) {
-  return from_raw(
-      host_syscall(SYS_wait4, argument(pid.value), raw(status.value.address), flags.value, raw(usage.value.address)));
+  i64 found;
+  do {
+    found =
+        host_syscall(SYS_wait4, argument(pid.value), raw(status.value.address), flags.value, raw(usage.value.address));
+  } while (found > 0 && optimizer::was_go_between(static_cast<int>(found)));
+  return from_raw(found);
 }
 
 Result<i64> sys_waitid(Thread&, Enum<wait_id_types> type, Int id, Out<Siginfo> info, Flags<wait_flags> flags,
                        Out<Rusage> usage) {
-  return from_raw(host_syscall(SYS_waitid, argument(type.value), argument(id.value), raw(info.value.address),
-                               flags.value, raw(usage.value.address)));
+  constexpr u64 pid_offset = 16;  // of si_pid
+  for (;;) {
+    i64 result = host_syscall(SYS_waitid, argument(type.value), argument(id.value), raw(info.value.address),
+                              flags.value, raw(usage.value.address));
+    if (result != 0 || !(flags.value & (__WALL | __WCLONE)) || raw(info.value.address) == 0) return from_raw(result);
+    i32 found = TRY(read(GuestPtr<i32>{info.value.address + pid_offset}));
+    if (!optimizer::was_go_between(found)) return result;
+  }
 }
 
 Result<i64> sys_set_tid_address(Thread& thread, Addr address) {

@@ -63,13 +63,20 @@ TEST(OptionsTest, variables_say_the_same_and_the_command_line_wins) {
   EXPECT_FALSE(parse({"ls"}, {"FERRY_STRACE=0"})->strace);
   EXPECT_TRUE(parse({"ls"})->cache);
   EXPECT_FALSE(parse({"ls"}, {"FERRY_NO_CACHE=1"})->cache);
+  EXPECT_TRUE(parse({"ls"})->optimizer);
+  EXPECT_FALSE(parse({"--no-optimizer", "ls"})->optimizer);
+  EXPECT_FALSE(parse({"ls"}, {"FERRY_NO_OPTIMIZER=1"})->optimizer);
+  EXPECT_EQ(parse({"--optimizer-cores", "3", "ls"}, {"FERRY_OPTIMIZER_CORES=2"})->optimizer_cores, 3u);
+  EXPECT_EQ(parse({"ls"}, {"FERRY_OPTIMIZER_IDLE=5"})->optimizer_idle, 5u);
+  EXPECT_FALSE(parse({"ls"}, {"FERRY_OPTIMIZER_IDLE=soon"}));
 }
 
 TEST(OptionsTest, wrong_lines_are_refused) {
   for (const Words& words :
        {Words{"--bogus", "ls"}, Words{"--sys", "x", "ls"}, Words{"-L"}, Words{"-E", "novalue", "ls"},
         Words{"-E", "=x", "ls"}, Words{"-U", "A=1", "ls"}, Words{"--log", "nosuch", "ls"}, Words{"--strace=5", "ls"},
-        Words{"-L", "a", "-L", "b", "ls"}}) {
+        Words{"-L", "a", "-L", "b", "ls"}, Words{"--optimizer-cores", "0", "ls"},
+        Words{"--optimizer-cores", "2x", "ls"}}) {
     auto options = parse(words);
     EXPECT_FALSE(options) << words[0];
     if (!options) EXPECT_EQ(options.error().find('\n'), std::string::npos);

@@ -27,6 +27,9 @@ TEST(Handover, ComesBackWhole) {
   given.own_executable_fd = 1020;
   given.store_directory = "/a directory,store_limit=1";
   given.store_limit = u64{64} << 30;
+  given.optimizer = false;
+  given.optimizer_cores = 100'000;
+  given.optimizer_idle = 7;
   given.path = "./a,program=1";
   given.arguments = {"", "--strace", "x y"};
   auto got = parse(handover_arguments(given));
@@ -43,6 +46,9 @@ TEST(Handover, ComesBackWhole) {
   EXPECT_EQ(got->own_executable_fd, given.own_executable_fd);
   EXPECT_EQ(got->store_directory, given.store_directory);
   EXPECT_EQ(got->store_limit, given.store_limit);
+  EXPECT_EQ(got->optimizer, given.optimizer);
+  EXPECT_EQ(got->optimizer_cores, given.optimizer_cores);
+  EXPECT_EQ(got->optimizer_idle, given.optimizer_idle);
   EXPECT_EQ(got->path, given.path);
   EXPECT_EQ(got->arguments, given.arguments);
 }

@@ -3,7 +3,7 @@
 #ifdef FERRY_OPTIMIZER_IMAGE
 // Pages of its own on both sides, so that reading a neighbour brings none of it in.
 asm(R"(
-    .section .rodata.ferry_optimizer_image, "a"
+    .section .ferry_optimizer_image, "a", %progbits
     .balign 4096
     .globl ferry_optimizer_image, ferry_optimizer_image_end
     .hidden ferry_optimizer_image, ferry_optimizer_image_end

@@ -161,9 +161,9 @@ bool start(Plan& plan) {
       clone(first_process, plan.stacks + stack_size, CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID, &plan, &go_between);
   if (pid < 0) return false;
   int status = 0;
-  bool seen = waitpid(pid, &status, __WCLONE) == pid;
+  if (waitpid(pid, &status, __WCLONE) != pid) return true;  // a wait of the guest's took its status: was_go_between()
   go_between = 0;
-  return !seen || status == 0;  // unseen: a wait of the guest's took its status
+  return status == 0;
 }
 
 }  // namespace
@@ -183,6 +183,6 @@ bool launch(const LaunchOptions& options) {
   return done;
 }
 
-bool is_launching(int pid) { return pid > 0 && go_between.load(std::memory_order_relaxed) == pid; }
+bool was_go_between(int pid) { return pid > 0 && go_between.compare_exchange_strong(pid, 0); }
 
 }  // namespace ferry::optimizer

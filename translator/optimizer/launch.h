@@ -20,8 +20,9 @@ struct LaunchOptions {
 // Whether the process was made; what its exec comes to shows only at `input`. At any time, in a process with any threads.
 bool launch(const LaunchOptions& options);
 
-// The go-between: a child of this process for the moment that launch() takes. It raises no SIGCHLD and no plain wait() sees it; a
-// wait for every kind of child (__WALL, __WCLONE) in another thread may, and must then look again.
-bool is_launching(int pid);
+// Whether the process that a wait of the guest's has just returned is launch()'s go-between: a child of this process for some 50
+// microseconds. It raises no SIGCHLD and no plain wait sees it; one for every kind of child (__WALL, __WCLONE) in another thread may,
+// and must then wait again. True once.
+bool was_go_between(int pid);
 
 }  // namespace ferry::optimizer

@@ -224,6 +224,28 @@ TEST_F(OptimizerProcess, IsNoChildAndHasNothingOfTheGuests) {
   close(marked_high);
 }
 
+TEST_F(OptimizerProcess, AnotherThreadThatWaitsForEverythingKnowsTheGoBetween) {
+  std::atomic<bool> stop = false;
+  int found = 0, unknown = 0;
+  std::thread waiter([&] {
+    while (!stop) {
+      int process = waitpid(-1, nullptr, __WALL | WNOHANG);
+      if (process <= 0) continue;
+      found++;
+      unknown += !was_go_between(process);
+    }
+  });
+  for (int i = 0; i < 20; i++) {
+    options_.socket_name += "x";
+    Client client(options_);
+    EXPECT_EQ(ask(client, request_of(1)).kind, Answer::Kind::region);
+    kill(server(), SIGKILL);
+  }
+  stop = true;
+  waiter.join();
+  EXPECT_EQ(unknown, 0) << "of " << found;
+}
+
 TEST_F(OptimizerProcess, ManyClientsShareOneAndEqualRequestsOneCompilation) {
   std::vector<std::unique_ptr<Client>> clients;
   for (int i = 0; i < 20; i++) clients.push_back(std::make_unique<Client>(options_));
