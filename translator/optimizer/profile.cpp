@@ -125,7 +125,9 @@ Profile::Profile(std::string directory) : directory_(std::move(directory)) {
 }
 
 u64 Profile::add(const Request& request) {
-  HotSpot& spot = spots_[heat_key(request)];
+  u64 key = heat_key(request);
+  if (spots_.size() >= max_spots && !spots_.contains(key)) forget_coldest();
+  HotSpot& spot = spots_[key];
   changed_ = true;
   spot.heat += request.heat;
   spot.last_day = today();
@@ -138,8 +140,7 @@ u64 Profile::add(const Request& request) {
   spot.extents.clear();
   for (const Stretch& stretch : request.stretches)
     spot.extents.push_back({stretch.offset, static_cast<u32>(stretch.words.size())});
-  if (spots_.size() > max_spots) forget_coldest();
-  return spots_[heat_key(request)].heat;
+  return spot.heat;
 }
 
 // Half of them, those that have not been hot for longest and the coolest of a day.
