@@ -6,6 +6,7 @@
 
 #include "guest/aarch64/cpu.h"
 #include "llvm/IR/InlineAsm.h"
+#include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/MDBuilder.h"
 #include "llvm/Transforms/Utils/BasicBlockUtils.h"
 #include "llvm/Transforms/Utils/Cloning.h"
@@ -359,6 +360,13 @@ void Lifter::settle(Instruction& instruction, u32 offset, BasicBlock*& fault) {
   llvm::StringRef name = callee->getName();
   if (name.starts_with("ferry_guest_")) {
     make_access(*call, offset, fault);
+  } else if (auto* compare = llvm::dyn_cast<llvm::ConstrainedFPCmpIntrinsic>(call);
+             compare != nullptr && compare->getExceptionBehavior() == llvm::fp::ebIgnore) {
+    // An ordinary comparison, which branches can be made of.
+    auto* plain = new llvm::FCmpInst(call->getIterator(), compare->getPredicate(), compare->getArgOperand(0),
+                                     compare->getArgOperand(1));
+    call->replaceAllUsesWith(plain);
+    call->eraseFromParent();
   } else if (callee->isIntrinsic()) {
     call->setCalledFunction(module_->getOrInsertFunction(name, callee->getFunctionType(), callee->getAttributes()));
   } else {

@@ -432,11 +432,27 @@ FERRY_INLINE T from_integer(W a) {
 }
 
 // ---- Compare: FPCompare() into NZCV. The flags of a quiet compare are raised by signaling NaNs only.
+#if defined(FERRY_BITCODE)
+// What the optimiser can combine with the conditions that ask for it; it raises nothing. N differs from V where a is less than b
+// or they are unordered.
+template <class T>
+FERRY_INLINE void set_compare_flags(Cpu& cpu, T a, T b) {
+#pragma clang fp exceptions(ignore)
+  cpu.n = a < b;
+  cpu.z = a == b;
+  cpu.c = !(a < b);
+  cpu.v = cpu.n ^ static_cast<u8>(!(a >= b));
+}
+#endif
+
 template <bool is_signaling, bool flags, class T>
 FERRY_INLINE void fp_compare(Cpu& cpu, T a, T b) {
-  bool less, equal, not_less, unordered;
+  [[maybe_unused]] bool less, equal, not_less, unordered;
 #if defined(__x86_64__)
   // Operands swapped, so that each ARM flag is one condition.
+#if defined(FERRY_BITCODE)
+#define FERRY_COMPARE(instruction) asm volatile(instruction " %0, %1" ::"x"(a), "x"(b) : "cc")
+#else
 #define FERRY_COMPARE(instruction)                                                       \
   if constexpr (flags) {                                                                 \
     asm volatile(instruction " %4, %5"                                                   \
@@ -446,15 +462,19 @@ FERRY_INLINE void fp_compare(Cpu& cpu, T a, T b) {
   } else {                                                                               \
     asm volatile(instruction " %0, %1" ::"x"(a), "x"(b) : "cc");                         \
   }
+#endif
   if constexpr (sz_of<T> == 0 && is_signaling) {
-    FERRY_COMPARE("vcomiss")
+    FERRY_COMPARE("vcomiss");
   } else if constexpr (sz_of<T> == 0) {
-    FERRY_COMPARE("vucomiss")
+    FERRY_COMPARE("vucomiss");
   } else if constexpr (is_signaling) {
-    FERRY_COMPARE("vcomisd")
+    FERRY_COMPARE("vcomisd");
   } else {
-    FERRY_COMPARE("vucomisd")
+    FERRY_COMPARE("vucomisd");
   }
+#else
+#if defined(FERRY_BITCODE)
+#define FERRY_COMPARE(instruction, size) asm volatile(instruction " %" size "0, %" size "1" ::"w"(a), "w"(b) : "cc")
 #else
 #define FERRY_COMPARE(instruction, size)                                                    \
   if constexpr (flags) {                                                                    \
@@ -464,23 +484,28 @@ FERRY_INLINE void fp_compare(Cpu& cpu, T a, T b) {
   } else {                                                                                  \
     asm volatile(instruction " %" size "0, %" size "1" ::"w"(a), "w"(b) : "cc");            \
   }
+#endif
   if constexpr (sz_of<T> == 0 && is_signaling) {
-    FERRY_COMPARE("fcmpe", "s")
+    FERRY_COMPARE("fcmpe", "s");
   } else if constexpr (sz_of<T> == 0) {
-    FERRY_COMPARE("fcmp", "s")
+    FERRY_COMPARE("fcmp", "s");
   } else if constexpr (is_signaling) {
-    FERRY_COMPARE("fcmpe", "d")
+    FERRY_COMPARE("fcmpe", "d");
   } else {
-    FERRY_COMPARE("fcmp", "d")
+    FERRY_COMPARE("fcmp", "d");
   }
 #endif
 #undef FERRY_COMPARE
+#if defined(FERRY_BITCODE)
+  if constexpr (flags) set_compare_flags(cpu, a, b);
+#else
   if constexpr (flags) {
     cpu.n = less;
     cpu.z = equal;
     cpu.c = not_less;
     cpu.v = unordered;
   }
+#endif
 }
 
 }  // namespace ferry::aarch64

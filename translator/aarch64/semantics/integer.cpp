@@ -10,6 +10,9 @@ namespace ferry::aarch64 {
 
 // ---- Add and subtract.
 
+template <class W>
+using SignedWord = SignedOf<sizeof(W) == 8>;
+
 // AddWithCarry() for a + b, and for a - b, where C is "no borrow".
 #if defined(FERRY_STENCIL) && defined(__x86_64__)
 // The host instruction's flags are the guest's; clang would compute N and V from the result.
@@ -29,7 +32,8 @@ FERRY_INLINE W add_with_flags(Cpu& cpu, W a, W b) {
   W result = a + b;
   set_nz(cpu, result);
   cpu.c = result < a;
-  cpu.v = ((a ^ result) & (b ^ result)) >> (sizeof(W) * 8 - 1);
+  SignedWord<W> ignored;
+  cpu.v = __builtin_add_overflow(static_cast<SignedWord<W>>(a), static_cast<SignedWord<W>>(b), &ignored);
   return result;
 }
 template <class W>
@@ -37,7 +41,8 @@ FERRY_INLINE W subtract_with_flags(Cpu& cpu, W a, W b) {
   W result = a - b;
   set_nz(cpu, result);
   cpu.c = a >= b;
-  cpu.v = ((a ^ b) & (a ^ result)) >> (sizeof(W) * 8 - 1);
+  // N differs from V where a < b: said like this, so that the conditions that ask for it become that comparison.
+  cpu.v = cpu.n ^ static_cast<u8>(static_cast<SignedWord<W>>(a) < static_cast<SignedWord<W>>(b));
   return result;
 }
 #endif
