@@ -18,7 +18,9 @@
 #include "syscalls/thread.h"
 #include "sysroots/home.h"
 #include "sysroots/resolve.h"
+#include "translator/optimizer/image.h"
 #include "translator/optimizer/store.h"
+#include "translator/regions.h"
 #include "translator/translator.h"
 
 namespace ferry::command {
@@ -143,13 +145,35 @@ void tell_the_kernel(const loader::LoadedProgram& loaded, const std::string& exe
                                .stack_end = loaded.stack.end});
 }
 
+// The client's socket is at a descriptor of ferry's own.
+void start_optimizer(const syscalls::Handover& handover) {
+  if (!handover.optimizer) return;
+  optimizer::ClientOptions client;
+  client.image = optimizer::image();
+  client.identity = optimizer::store_identity();
+  client.directory = handover.store_directory;
+  client.store_limit = handover.store_limit;
+  client.cores = handover.optimizer_cores;
+  client.idle_seconds = handover.optimizer_idle;
+  client.take_descriptor = [](int fd) { return syscalls::take_descriptor(fd); };
+  client.release_descriptor = syscalls::unprotect_descriptor;
+  translator::start_optimizer(std::move(client));
+}
+
 void print_stats() {
   translator::Stats stats = translator::stats();
   dprintf(log_fd,
           "process %d\ntranslated_instructions %lu\ntranslated_blocks %lu\ntranslate_ns %lu\ncode_bytes %lu\nflushes "
-          "%lu\ninvalidated_blocks %lu\n",
+          "%lu\ninvalidated_blocks %lu\nregions_received %lu\nregions_loaded %lu\nregions_installed %lu\n"
+          "regions_discarded %lu\nregions_invalidated %lu\n",
           getpid(), stats.translated_instructions, stats.translated_blocks, stats.translate_ns, stats.code_bytes,
-          stats.flushes, stats.invalidated_blocks);
+          stats.flushes, stats.invalidated_blocks, stats.received_regions, stats.loaded_regions,
+          stats.installed_regions, stats.discarded_regions, stats.invalidated_regions);
+}
+
+void end_process() {
+  translator::hand_in_heat();
+  if (syscalls::handover_template.stats) print_stats();
 }
 
 // Log, trace and sysroot are set; `handover` names the program.
@@ -158,18 +182,15 @@ void print_stats() {
   syscalls::handover_template.path.clear();
   syscalls::handover_template.arguments.clear();
   syscalls::handover_template.program_fd = -1;
-  if (handover.stats) syscalls::before_exit_group = print_stats;
+  syscalls::before_exit_group = end_process;
 
   static syscalls::Process process;
   static syscalls::Thread thread;
   {
     loader::Program program = prepare(handover, environment);
     if (program.native()) execute_native(program, std::move(environment));
-    translator::start({.chain = handover.chain,
-                       .reference = handover.reference,
-                       .stats = handover.stats,
-                       .store_directory = handover.store_directory,
-                       .store_limit = handover.store_limit});
+    translator::start({.chain = handover.chain, .reference = handover.reference, .stats = handover.stats});
+    start_optimizer(handover);
     auto loaded = loader::map(program);
     if (!loaded) fatal(loaded.error().text, loaded.error().remedy, loaded.error().exit_status());
     process.executable_host = executable_of(program.host_path(), handover.program_fd);

@@ -1,13 +1,45 @@
-// The translator's optimised tier, seen from inside: putting regions in place and asking for them. Programs get by with translator.h;
-// tests use this to run chosen code as a region.
+// The optimised tier of the translator: what is hot becomes a request to the optimiser, what comes back is put in place, and regions
+// that earlier runs paid for are found in the store. Programs get by with translator.h and start_optimizer(); tests use the rest to
+// run chosen code as a region.
 #pragma once
+#include <functional>
+#include <optional>
+#include <span>
+
+#include "translator/cache/generation.h"
+#include "translator/optimizer/client.h"
 #include "translator/optimizer/region.h"
 #include "translator/translator.h"
 
 namespace ferry::translator {
 
+// After start(), before any guest thread runs: from now on hot code is optimised. The store is that of `client.directory`.
+void start_optimizer(optimizer::ClientOptions client);
+
+// Instead, for tests: requests are compiled by this function on the spot, on the guest's thread.
+using Compile = std::function<std::optional<optimizer::Region>(const optimizer::Request&)>;
+void optimize_by(Compile compile);
+
+// At a process's end: hands what got warm to the optimiser.
+void hand_in_heat();
+
+// The request that would be made if the block at pc were hot now; nullopt when nothing has run there. Any thread.
+std::optional<optimizer::Request> form_region(u64 pc);
+
 // Puts the region in place for the guest code at `base`. False when memory does not hold its guest code where the guest may execute it,
 // or when it needs a helper that this program has not. Any thread.
 bool install_region(u64 base, const optimizer::Region& region);
+
+// ---- For the translator's loop.
+
+// The thread's budget ran out in the block at cpu.pc. Not under the lock. May run what follows by the reference, to see where
+// branches go; true when that came to an exit.
+bool note_sample(Cpu& cpu, Exit& exit);
+
+// Under the lock: a region of the store for the block at pc, which begins with these words (up to key_words on its page), put in place;
+// 0 when there is none.
+u64 find_stored(cache::Generation& generation, u64 pc, std::span<const u32> words);
+
+void forget_requests();  // in a forked child, under the lock
 
 }  // namespace ferry::translator

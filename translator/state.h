@@ -23,4 +23,8 @@ void begin_generation();
 void flush_generation();                   // a new one because the current one is full
 void note_translated(u64 begin, u64 end);  // guest code whose changes invalidate() must hear of
 
+inline bool budget_used_up(const Cpu& cpu) { return __atomic_load_n(&cpu.budget, __ATOMIC_RELAXED) < 0; }
+// A poll exit: renews the budget, and says whether somebody asked for it.
+bool poll_wanted(Cpu& cpu);
+
 }  // namespace ferry::translator

@@ -13,6 +13,8 @@
 #include "translator/aarch64/decode.h"
 #include "translator/aarch64/helpers.h"
 #include "translator/baseline/baseline.h"
+#include "translator/reference.h"
+#include "translator/regions.h"
 #include "translator/state.h"
 #include "translator/stencil/host.h"
 
@@ -83,8 +85,9 @@ u64 find_or_translate(Cpu& cpu, const Edge*& edge) {
   if (!executable_ranges.allows(cpu.pc)) return 0;  // a block does not leave its page
   note_translated(cpu.pc, cpu.pc + 4);
   u64 start = options.stats ? stencil::ticks() : 0;
-  baseline::Translation translation = baseline::translate(*generation, GuestAddr{cpu.pc});
+  baseline::Translation translation = baseline::translate(*generation, GuestAddr{cpu.pc}, find_stored);
   if (options.stats) translate_ticks += stencil::ticks() - start;
+  if (translation.instructions == 0) return translation.code;
   counters.translated_blocks++;
   counters.translated_instructions += translation.instructions;
   return translation.code;
@@ -115,107 +118,12 @@ void remember_target(Cpu& cpu, u64 code) {
   cpu.jump_cache[(cpu.pc >> 2) & (aarch64::jump_cache_size - 1)] = {cpu.pc, reinterpret_cast<const void*>(code)};
 }
 
-bool is_executable(u64 pc) {
-  std::lock_guard guard(lock);
-  return executable_ranges.allows(pc);
-}
+}  // namespace
 
-bool is_mapped(u64 address) {
-  u8 resident;
-  return mincore(reinterpret_cast<void*>(address & ~u64{4095}), 4096, &resident) == 0;
-}
-
-Exit fetch_fault(const Cpu& cpu) {
-  Exit exit{.reason = ExitReason::fault, .signal = SIGSEGV, .code = SEGV_MAPERR, .address = cpu.pc, .fetch = true};
-  if ((cpu.pc & 3) != 0) {
-    exit.signal = SIGBUS;
-    exit.code = BUS_ADRALN;
-  } else if (is_mapped(cpu.pc)) {
-    // What may be executed can be read, except beyond the end of a mapped file.
-    u32 word;
-    bool beyond_file = is_executable(cpu.pc) && !copy_from_guest(&word, GuestAddr{cpu.pc}, sizeof word);
-    exit.signal = beyond_file ? SIGBUS : SIGSEGV;
-    exit.code = beyond_file ? int{BUS_ADRERR} : int{SEGV_ACCERR};
-  }
-  return exit;
-}
-
-bool fetch(const Cpu& cpu, u32& word) {
-  return (cpu.pc & 3) == 0 && is_executable(cpu.pc) && copy_from_guest(&word, GuestAddr{cpu.pc}, sizeof word);
-}
-
-Exit exit_of(const Cpu& cpu) {
-  auto reason = static_cast<ExitReason>(cpu.exit_reason);
-  switch (reason) {
-    case ExitReason::fault:
-      return {.reason = reason,
-              .signal = cpu.fault_signal,
-              .code = cpu.fault_code,
-              .address = cpu.fault_address,
-              .write = cpu.fault_write != 0};
-    case ExitReason::undefined:
-      return {.reason = reason, .address = cpu.exit_operand};
-    default:
-      return {.reason = reason};
-  }
-}
-
-bool budget_used_up(const Cpu& cpu) { return __atomic_load_n(&cpu.budget, __ATOMIC_RELAXED) < 0; }
-
-// A poll exit: renews the budget, and says whether somebody asked for it.
 bool poll_wanted(Cpu& cpu) {
   if (budget_used_up(cpu)) __atomic_store_n(&cpu.budget, block_budget, __ATOMIC_RELAXED);
   return __atomic_exchange_n(&cpu.poll_requested, 0, __ATOMIC_ACQUIRE) != 0;
 }
-
-// One instruction by its semantic function: the reference tier.
-bool step_reference(Cpu& cpu, Exit& exit) {
-  u32 word;
-  aarch64::Instruction instruction;
-  if (!fetch(cpu, word)) return exit = fetch_fault(cpu), true;
-  semantic::ReferenceFunction function = nullptr;
-  if (aarch64::decode(word, GuestAddr{cpu.pc}, instruction)) function = aarch64::reference(instruction);
-  if (function == nullptr) {
-    cpu.exit_reason = static_cast<u64>(ExitReason::undefined);
-    cpu.exit_operand = word;
-    return exit = exit_of(cpu), true;
-  }
-  u64 pc = cpu.pc;
-  semantic::Outcome outcome = stencil::call_reference(cpu, function, instruction.operands);
-  if (cpu.exit_reason == static_cast<u64>(ExitReason::fault)) return exit = exit_of(cpu), true;
-  switch (outcome.control) {
-    case semantic::Control::next:
-      cpu.pc = pc + 4;
-      return false;
-    case semantic::Control::branch:
-      cpu.pc = outcome.taken ? raw(instruction.target()) : pc + 4;
-      return false;
-    case semantic::Control::jump:
-    case semantic::Control::call:
-      cpu.pc = raw(instruction.target());
-      return false;
-    case semantic::Control::indirect_jump:
-    case semantic::Control::indirect_call:
-    case semantic::Control::function_return:
-      cpu.pc = outcome.target;
-      return false;
-    case semantic::Control::leave:
-      break;
-  }
-  cpu.exit_reason = outcome.reason;
-  return exit = exit_of(cpu), true;
-}
-
-Exit run_reference(Cpu& cpu) {
-  Exit exit{ExitReason::poll};
-  for (;;) {
-    cpu.exit_reason = static_cast<u64>(ExitReason::poll);
-    if (step_reference(cpu, exit)) return exit;
-    if (__atomic_sub_fetch(&cpu.budget, 1, __ATOMIC_RELAXED) < 0 && poll_wanted(cpu)) return {ExitReason::poll};
-  }
-}
-
-}  // namespace
 
 void begin_generation() {
   living.push_back(new Generation(options.code_memory));
@@ -298,7 +206,10 @@ Exit run(Cpu& cpu) {
       case ExitReason::poll: {
         auto [pc, entry] = static_cast<Generation*>(cpu.generation)->poll_site(cpu.exit_operand);
         cpu.pc = pc;
-        if (!budget_used_up(cpu)) stale = entry;
+        if (!budget_used_up(cpu))
+          stale = entry;
+        else if (Exit exit; note_sample(cpu, exit))
+          return exit;
         if (poll_wanted(cpu)) return {ExitReason::poll};
         break;
       }
@@ -312,13 +223,6 @@ Exit run(Cpu& cpu) {
         return exit_of(cpu);
     }
   }
-}
-
-Exit step(Cpu& cpu) {
-  Exit exit{ExitReason::poll};
-  cpu.exit_reason = static_cast<u64>(ExitReason::poll);
-  step_reference(cpu, exit);
-  return exit;
 }
 
 void request_poll(Cpu& cpu) {
@@ -371,6 +275,7 @@ void after_fork_in_child(Cpu& cpu) {
   bool copied = generation->code.adopt_copy(fork_copy, generation->used);
   fork_copy = -1;
   generation->threads = 1;
+  forget_requests();
   if (!copied || generation != current.load()) {
     // Without a copy the code memory is the parent's: leave it alone and start afresh.
     begin_generation();

@@ -21,11 +21,9 @@ struct Exit {
 };
 
 struct Options {
-  bool chain = true;              // direct chaining of blocks; off to see every block in the log
-  bool reference = false;         // run every instruction through its semantic function instead of stencils
-  bool stats = false;             // measure the time spent translating
-  std::string store_directory{};  // where regions are kept between runs (optimizer/store.h); empty: nowhere
-  u64 store_limit = 0;            // bytes of disk
+  bool chain = true;       // direct chaining of blocks; off to see every block in the log
+  bool reference = false;  // run every instruction through its semantic function instead of stencils
+  bool stats = false;      // measure the time spent translating
   size_t code_memory =
       size_t{128} << 20;  // bytes of code memory before a flush; at most 128 MiB (AArch64's branch range)
 };
@@ -73,7 +71,8 @@ void after_fork_in_child(Cpu& cpu);
 
 struct Stats {
   u64 translated_blocks, translated_instructions, translate_ns, code_bytes, flushes, invalidated_blocks;
-  u64 installed_regions, discarded_regions, invalidated_regions;
+  // Regions: compiled for this process, found in the store, put in place; not put in place since the guest's code was another; dropped.
+  u64 received_regions, loaded_regions, installed_regions, discarded_regions, invalidated_regions;
 };
 Stats stats();
 

@@ -224,7 +224,7 @@ void log_block(const Plan& plan, u64 pc, u64 entry) {
 
 }  // namespace
 
-Translation translate(Generation& generation, GuestAddr guest_pc) {
+Translation translate(Generation& generation, GuestAddr guest_pc, FindBetter find_better) {
   u64 pc = raw(guest_pc);
   static Plan plan;  // under the translation lock
   plan.count = plan.available = 0;
@@ -233,6 +233,7 @@ Translation translate(Generation& generation, GuestAddr guest_pc) {
   plan.readable = static_cast<u32>((page_size - (pc & (page_size - 1))) / 4);
   if (plan.readable > max_instructions) plan.readable = max_instructions;
   if (!plan_block(generation, pc, plan)) return {};
+  if (u64 better = find_better(generation, pc, {plan.words, plan.available})) return {better, 0};
   drop_dead_flags(plan);
   const stencil::Library& library = stencil::library();
   select_stencils(plan, library);

@@ -1,5 +1,7 @@
 // The baseline: translates one block by pasting the stencils of its instructions. Called under the translation lock.
 #pragma once
+#include <span>
+
 #include "translator/cache/generation.h"
 
 namespace ferry::baseline {
@@ -9,8 +11,12 @@ struct Translation {
   u32 instructions = 0;
 };
 
-// Translates the block at pc into the generation, which has room, and enters it into the map.
-Translation translate(cache::Generation& generation, GuestAddr pc);
+// Looks for better code for the block at pc, which begins with these words; 0 when there is none.
+using FindBetter = u64 (*)(cache::Generation& generation, u64 pc, std::span<const u32> words);
+
+// Translates the block at pc into the generation, which has room, and enters it into the map. With better code there is nothing to
+// translate.
+Translation translate(cache::Generation& generation, GuestAddr pc, FindBetter find_better);
 
 // Makes an edge go to `code` from now on. `alone`: no other thread runs translated code, so that the branch itself may be repointed.
 void link(cache::Generation& generation, const cache::Edge& edge, u64 code, bool alone);

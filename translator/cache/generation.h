@@ -60,6 +60,9 @@ class Generation {
   u64 locate(u64 run) const;
   u64 block_pc(u64 run) const;  // exactly, and 0 outside the blocks
 
+  // Whether the code that the map has for a block is a region's.
+  bool is_region(u64 run) const { return run != 0 && regions.contains(static_cast<u32>(run - code.run_base())); }
+
   // Where to go on after a fault of a region's host instruction at the run address; 0 when it is none of their accesses.
   u64 fault_edge(u64 run) const;
 

@@ -127,13 +127,11 @@ class Installer {
       if (!region_.entries[i].in_map) continue;
       u64 pc = pc_of(region_.entries[i].offset), code = run(code_ + region_.entries[i].code);
       u64 there = generation_.map.find(pc);
-      if (i != 0 && is_region(there)) continue;
+      if (i != 0 && generation_.is_region(there)) continue;
       generation_.map.set(pc, code);
       if (there != 0) stencil::redirect(generation_.code.writable(there), there, code);
     }
   }
-  bool is_region(u64 code) const { return code != 0 && generation_.regions.contains(static_cast<u32>(code - run(0))); }
-
   Generation& generation_;
   const Region& region_;
   u64 base_;

@@ -15,7 +15,7 @@ namespace ferry::optimizer {
 
 // Of what a region may consist: more is refused on both sides.
 inline constexpr u32 max_region_instructions = 4096;
-inline constexpr u32 max_region_pages = 64;
+inline constexpr u32 max_region_pages = 2048;  // from the first to the last; most are not touched
 inline constexpr u32 max_entries = 256;
 inline constexpr size_t max_code_bytes = size_t{1} << 20;
 

@@ -1,0 +1,311 @@
+#include "translator/optimizer/form.h"
+
+#include <algorithm>
+#include <array>
+#include <bitset>
+#include <deque>
+#include <memory>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "guest/memory.h"
+#include "translator/aarch64/decode.h"
+#include "translator/stencil/library.h"
+
+namespace ferry::optimizer {
+
+namespace {
+
+using semantic::Control;
+
+constexpr u64 page_size = 4096;
+constexpr u32 words_per_page = page_size / 4;
+
+// Guest instructions: of the walk around the hot block, of what is kept of it where no loop is, of a callee, of all together.
+constexpr size_t max_walk = 700, max_straight = 250, max_callee = 250, max_region = 1000;
+constexpr int max_call_depth = 4;
+// A branch that was seen so often and never went one way hardly ever does.
+constexpr u32 enough_seen = 4;
+constexpr size_t max_sites = 16384;
+// An instruction that so many regions hold is left to them.
+constexpr u32 max_overlap = 3;
+
+// BR, BLR. DDI 0487 C4.1.65.
+bool is_indirect(u32 word) { return (word & 0xffdffc1f) == 0xd61f0000; }
+
+// The guest's memory and which of it has run, page by page.
+class ExecutedCode {
+ public:
+  ExecutedCode(const cache::Generation& generation, const Mapping& mapping)
+      : generation_(generation), mapping_(mapping) {}
+
+  // False where nothing has run, or outside the mapping.
+  bool word_at(u64 pc, u32& word) {
+    if (pc < mapping_.begin || pc >= mapping_.end || (pc & 3) != 0) return false;
+    const Page& page = page_of(pc / page_size);
+    u32 index = static_cast<u32>(pc % page_size / 4);
+    word = page.words[index];
+    return page.executed[index];
+  }
+
+ private:
+  struct Page {
+    std::array<u32, words_per_page> words{};
+    std::bitset<words_per_page> executed;
+  };
+
+  const Page& page_of(u64 number) {
+    std::unique_ptr<Page>& page = pages_[number];
+    if (page != nullptr) return *page;
+    page = std::make_unique<Page>();
+    if (!copy_from_guest(page->words.data(), GuestAddr{number * page_size}, page_size)) return *page;
+    auto mark = [&](u64 begin, u64 end) {
+      for (u64 pc = std::max(begin, number * page_size); pc < std::min(end, (number + 1) * page_size); pc += 4)
+        page->executed.set(pc % page_size / 4);
+    };
+    if (auto found = generation_.pages.find(number); found != generation_.pages.end()) {
+      for (u32 index : found->second)
+        mark(generation_.blocks[index].pc, generation_.blocks[index].pc + 4 * generation_.blocks[index].count);
+    }
+    for (u32 index : generation_.regions.of_page(number)) {
+      for (const cache::GuestRange& range : generation_.regions.regions[index].ranges) mark(range.begin, range.end);
+    }
+    return *page;
+  }
+
+  const cache::Generation& generation_;
+  const Mapping& mapping_;
+  std::unordered_map<u64, std::unique_ptr<Page>> pages_;
+};
+
+// A basic block of the walk. Blocks may overlap where a branch leads into the middle of one.
+struct Node {
+  u64 begin, end;
+  std::vector<u64> successors;  // within the function, as nodes' beginnings
+  std::vector<u64> callees;
+};
+using Nodes = std::map<u64, Node>;
+
+class Former {
+ public:
+  explicit Former(const FormInput& input) : input_(input), code_(input.generation, input.mapping) {}
+
+  std::optional<Request> run() {
+    Nodes nodes = walk(input_.pc, max_walk);
+    std::unordered_set<u64> loop = around(nodes);
+    if (loop.empty()) nodes = walk(input_.pc, max_straight);
+    std::deque<std::pair<u64, int>> callees;
+    for (const auto& [begin, node] : nodes) {
+      if (!loop.empty() && !loop.contains(begin)) continue;
+      keep(node);
+      for (u64 callee : node.callees) callees.push_back({callee, 1});
+    }
+    entries_.push_back(loop.empty() ? input_.pc : header(nodes, loop));
+    add_callees(callees);
+    return request();
+  }
+
+ private:
+  // The function's blocks that can be reached from `start`, breadth first, as many as go into `limit` instructions.
+  Nodes walk(u64 start, size_t limit) {
+    Nodes nodes;
+    std::deque<u64> pending{start};
+    size_t count = 0;
+    while (!pending.empty() && count < limit) {
+      u64 begin = pending.front();
+      pending.pop_front();
+      if (nodes.contains(begin)) continue;
+      Node node = scan(begin, limit - count, start);
+      if (node.begin == node.end) continue;
+      count += (node.end - node.begin) / 4;
+      pending.insert(pending.end(), node.successors.begin(), node.successors.end());
+      nodes.emplace(begin, std::move(node));
+    }
+    return nodes;
+  }
+
+  // One basic block, up to `limit` instructions.
+  Node scan(u64 begin, size_t limit, u64 start) {
+    Node node{begin, begin, {}, {}};
+    u32 word;
+    for (; (node.end - begin) / 4 < limit && code_.word_at(node.end, word); node.end += 4) {
+      aarch64::Instruction instruction;
+      if (!aarch64::decode(word, GuestAddr{node.end}, instruction) ||
+          !stencil::library().stencils[instruction.stencil].allocated)
+        return node;
+      if (node.end == begin && begin != start && input_.generation.regions.count_at(begin) >= max_overlap) return node;
+      Control control = aarch64::control_of(instruction);
+      if (control == Control::next) continue;
+      u64 site = node.end;
+      node.end += 4;
+      if (control == Control::leave) return node;  // not compiled, but it is what the block is known by: entry_key()
+      add_edges(node, instruction, control, site);
+      return node;
+    }
+    node.successors.push_back(node.end);
+    return node;
+  }
+
+  void add_edges(Node& node, const aarch64::Instruction& instruction, Control control, u64 site) const {
+    const BranchProfile::Targets& seen = input_.branches.of(site);
+    switch (control) {
+      case Control::jump:
+        node.successors = {raw(instruction.target())};
+        return;
+      case Control::branch:
+        for (u64 target : {node.end, raw(instruction.target())}) {
+          if (!seems_dead(seen, target)) node.successors.push_back(target);
+        }
+        return;
+      case Control::call:
+        node.callees = {raw(instruction.target())};
+        node.successors = {node.end};
+        return;
+      case Control::indirect_call:
+        for (const auto& [target, count] : seen) node.callees.push_back(target);
+        node.successors = {node.end};
+        return;
+      case Control::indirect_jump:
+        for (const auto& [target, count] : seen) node.successors.push_back(target);
+        return;
+      default:
+        return;
+    }
+  }
+
+  // Whether a branch that was watched went this way hardly ever: it leads out of the region then.
+  static bool seems_dead(const BranchProfile::Targets& seen, u64 target) {
+    u32 total = 0;
+    for (const auto& [other, count] : seen) total += count;
+    return total >= enough_seen && !seen.contains(target);
+  }
+
+  // The blocks on a way from the hot block back to it: the loops around it. Empty when there is none.
+  std::unordered_set<u64> around(const Nodes& nodes) const {
+    std::unordered_map<u64, std::vector<u64>> predecessors;
+    for (const auto& [begin, node] : nodes) {
+      for (u64 next : node.successors) predecessors[next].push_back(begin);
+    }
+    std::unordered_set<u64> reaching;
+    std::vector<u64> pending{input_.pc};
+    while (!pending.empty()) {
+      u64 at = pending.back();
+      pending.pop_back();
+      for (u64 before : predecessors[at]) {
+        if (reaching.insert(before).second) pending.push_back(before);
+      }
+    }
+    return reaching;  // walked from the hot block, so all of it is reached from there
+  }
+
+  // The head of the innermost loop around the hot block that all ways round pass: the region is entered there once a turn, and every
+  // further entry would cost it registers. The hot block itself when there is no such head.
+  u64 header(const Nodes& nodes, const std::unordered_set<u64>& loop) const {
+    std::set<u64, std::greater<>> heads;
+    for (u64 begin : loop) {
+      for (u64 next : nodes.at(begin).successors) {
+        if (next <= begin && next <= input_.pc && loop.contains(next)) heads.insert(next);
+      }
+    }
+    for (u64 head : heads) {
+      if (input_.generation.is_region(input_.generation.map.find(head)))
+        continue;  // it is in a region and has not helped
+      if (head == input_.pc || !returns_without(head, nodes, loop)) return head;
+    }
+    return input_.pc;
+  }
+
+  // Whether control comes from the hot block back to it without `head`.
+  bool returns_without(u64 head, const Nodes& nodes, const std::unordered_set<u64>& loop) const {
+    std::unordered_set<u64> seen{head};
+    std::vector<u64> pending{input_.pc};
+    while (!pending.empty()) {
+      u64 at = pending.back();
+      pending.pop_back();
+      for (u64 next : nodes.at(at).successors) {
+        if (next == input_.pc) return true;
+        if (loop.contains(next) && seen.insert(next).second) pending.push_back(next);
+      }
+    }
+    return false;
+  }
+
+  bool keep(const Node& node) {
+    u64 first = std::min(lowest_, node.begin / page_size), last = std::max(highest_, (node.end - 1) / page_size);
+    if (last - first >= max_region_pages) return false;
+    lowest_ = first;
+    highest_ = last;
+    for (u64 pc = node.begin; pc < node.end; pc += 4) kept_.insert(pc);
+    return true;
+  }
+
+  // Functions that what is kept calls, breadth first; each whole or not at all.
+  void add_callees(std::deque<std::pair<u64, int>>& pending) {
+    std::unordered_set<u64> seen;
+    while (!pending.empty()) {
+      auto [callee, depth] = pending.front();
+      pending.pop_front();
+      if (!seen.insert(callee).second || callee == input_.pc) continue;
+      Nodes nodes = walk(callee, max_callee + 1);
+      size_t size = 0;
+      for (const auto& [begin, node] : nodes) size += (node.end - node.begin) / 4;
+      if (size == 0 || size > max_callee || kept_.size() + size > max_region) continue;
+      bool recursive = nodes.contains(input_.pc);
+      for (const auto& [begin, node] : nodes) {
+        if (!keep(node) || depth == max_call_depth) continue;
+        for (u64 next : node.callees) pending.push_back({next, depth + 1});
+      }
+      if (recursive) entries_.push_back(callee);
+    }
+  }
+
+  std::optional<Request> request() {
+    if (!kept_.contains(entries_[0])) return std::nullopt;
+    Request request;
+    request.base = lowest_ * page_size;
+    request.storable = input_.mapping.unchanging;
+    request.file = input_.mapping.file;
+    request.file_offset = request.base - input_.mapping.begin + input_.mapping.offset;
+    request.heat = input_.heat;
+    for (u64 pc : kept_) {
+      u32 word, offset = static_cast<u32>(pc - request.base);
+      if (!code_.word_at(pc, word)) return std::nullopt;
+      if (request.stretches.empty() ||
+          request.stretches.back().offset + 4 * request.stretches.back().words.size() != offset)
+        request.stretches.push_back({offset, {}});
+      request.stretches.back().words.push_back(word);
+      for (const auto& [target, count] : input_.branches.of(pc)) {
+        if (is_indirect(word) && kept_.contains(target))
+          request.indirect_targets.push_back({offset, static_cast<u32>(target - request.base)});
+      }
+    }
+    for (u64 entry : entries_) {
+      if (kept_.contains(entry)) request.entries.push_back(static_cast<u32>(entry - request.base));
+    }
+    return request;
+  }
+
+  const FormInput& input_;
+  ExecutedCode code_;
+  std::set<u64> kept_;  // instructions
+  std::vector<u64> entries_;
+  u64 lowest_ = ~u64{0}, highest_ = 0;  // pages
+};
+
+}  // namespace
+
+void BranchProfile::add(u64 site, u64 target) {
+  if (sites_.size() >= max_sites) sites_.clear();
+  sites_[site][target]++;
+}
+
+const BranchProfile::Targets& BranchProfile::of(u64 site) const {
+  static const Targets none;
+  auto found = sites_.find(site);
+  return found == sites_.end() ? none : found->second;
+}
+
+std::optional<Request> form(const FormInput& input) { return Former(input).run(); }
+
+}  // namespace ferry::optimizer

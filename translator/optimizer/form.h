@@ -1,0 +1,35 @@
+// Forming regions: from a hot block the guest's control flow is walked over code that has run, and what belongs together becomes a
+// request: the loops around the block whole, and the functions that they call as far as there is room. Under the translation lock.
+#pragma once
+#include <map>
+#include <unordered_map>
+
+#include "translator/cache/generation.h"
+#include "translator/optimizer/mapping.h"
+#include "translator/optimizer/region.h"
+
+namespace ferry::optimizer {
+
+// Where control was seen to go from a branch, and how often; the instruction behind a conditional one is one of its targets.
+class BranchProfile {
+ public:
+  using Targets = std::map<u64, u32>;
+  void add(u64 site, u64 target);
+  const Targets& of(u64 site) const;
+
+ private:
+  std::unordered_map<u64, Targets> sites_;
+};
+
+struct FormInput {
+  const cache::Generation& generation;  // what has run
+  const BranchProfile& branches;
+  const Mapping& mapping;  // the region stays in it
+  u64 pc;                  // the hot block
+  u64 heat;
+};
+
+// nullopt when nothing sensible can be made of it.
+std::optional<Request> form(const FormInput& input);
+
+}  // namespace ferry::optimizer

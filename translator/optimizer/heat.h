@@ -1,0 +1,48 @@
+// Where time goes, by samples: the block in which a thread's budget ran out. A block with enough samples is hot and wants a region.
+// Under the translation lock.
+#pragma once
+#include <unordered_map>
+#include <vector>
+
+#include "guest/types.h"
+
+namespace ferry::optimizer {
+
+// Samples that make a block hot, each some 20 to 100 microseconds of baseline code. The first compilation starts the optimiser and
+// takes tens of milliseconds, so that waiting for more evidence than a millisecond would only cost.
+inline constexpr u32 hot_samples = 12;
+
+class Heat {
+ public:
+  // warm: going to be hot, time to look where its branches go. hot: now; nothing is said of it until one of the calls below.
+  enum class Verdict : u8 { cold, warm, hot };
+  // One more sample of the block at pc. `regions_there`: how many hold it already; a block that keeps coming up is asked for less and
+  // less often.
+  Verdict sample(u64 pc, u32 regions_there);
+
+  void settle(u64 pc);  // its region is in place, or has been lost on the way: count anew, to twice as much
+  void refuse(u64 pc);  // nothing can be made of it: never again
+  void settle_all();    // nothing is waited for any more
+
+  u32 samples(u64 pc) const;
+
+  struct Warm {
+    u64 pc;
+    u32 samples;
+  };
+  // The blocks that got warm and not hot, the warmest first.
+  std::vector<Warm> warm(u32 least, size_t most) const;
+
+ private:
+  enum class State : u8 { counting, waiting, refused };
+  struct Spot {
+    u32 samples = 0;
+    u8 times = 0;  // how often it has been hot
+    State state = State::counting;
+  };
+  void cool();
+
+  std::unordered_map<u64, Spot> spots_;
+};
+
+}  // namespace ferry::optimizer

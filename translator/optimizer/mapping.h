@@ -1,0 +1,19 @@
+// Which file guest code comes from, as the kernel knows it (proc(5), /proc/PID/maps).
+#pragma once
+#include <string>
+
+#include "guest/types.h"
+
+namespace ferry::optimizer {
+
+struct Mapping {
+  u64 begin = 0, end = 0;   // empty: not known
+  std::string file;         // empty: memory without a file
+  u64 offset = 0;           // of `begin` in it
+  bool unchanging = false;  // a private mapping that is not writable: another process will find the same there
+};
+
+// The mapping that holds the address. Where there is no /proc nothing is known. Some 10 to 100 microseconds.
+Mapping find_mapping(u64 address);
+
+}  // namespace ferry::optimizer
