@@ -29,6 +29,7 @@ constexpr u32 traced_instructions = 256;
 
 struct Asked {
   u64 base, pc;
+  std::vector<cache::GuestRange> ranges;
 };
 
 // Exists once start_optimizer() or optimize_by() has been called. Under the lock.
@@ -63,7 +64,7 @@ bool install_locked(u64 base, const Region& region) {
 void take_answer(const Answer& answer) {
   auto found = tier->asked.find(answer.id);
   if (found == tier->asked.end()) return;
-  Asked asked = found->second;
+  Asked asked = std::move(found->second);
   tier->asked.erase(found);
   switch (answer.kind) {
     case Answer::Kind::region:
@@ -127,10 +128,22 @@ void ask_for(u64 pc, const Request& request) {
   }
   std::lock_guard guard(lock);  // before somebody takes the answer
   u64 id = tier->client->submit(request);
-  if (id != 0)
-    tier->asked[id] = {request.base, pc};
-  else
-    tier->heat.settle(pc);
+  if (id == 0) return tier->heat.settle(pc);
+  Asked& asked = tier->asked[id] = {request.base, pc, {}};
+  for (const optimizer::Stretch& stretch : request.stretches) {
+    u64 begin = request.base + stretch.offset;
+    asked.ranges.push_back({begin, begin + 4 * stretch.words.size()});
+  }
+}
+
+// Under the lock: whether the instruction is part of a region that is waited for.
+bool is_asked_for(u64 pc) {
+  for (const auto& [id, asked] : tier->asked) {
+    for (const cache::GuestRange& range : asked.ranges) {
+      if (pc >= range.begin && pc < range.end) return true;
+    }
+  }
+  return false;
 }
 
 void become_hot(u64 pc) {
@@ -170,6 +183,10 @@ bool note_sample(Cpu& cpu, Exit& exit) {
       for (const Answer& answer : tier->client->take()) take_answer(answer);
     }
     verdict = tier->heat.sample(pc, current.load(std::memory_order_relaxed)->regions.count_at(pc));
+    if (verdict == optimizer::Heat::Verdict::hot && is_asked_for(pc)) {
+      tier->heat.postpone(pc);
+      return false;
+    }
   }
   if (verdict == optimizer::Heat::Verdict::hot) become_hot(pc);
   return verdict == optimizer::Heat::Verdict::warm && trace(cpu, exit);

@@ -65,7 +65,7 @@ class ExecutedCode {
         page->executed.set(pc % page_size / 4);
     };
     if (auto found = generation_.pages.find(number); found != generation_.pages.end()) {
-      for (u32 index : found->second)
+      for (u32 index = found->second; index != cache::no_block; index = generation_.blocks[index].next_of_page)
         mark(generation_.blocks[index].pc, generation_.blocks[index].pc + 4 * generation_.blocks[index].count);
     }
     for (u32 index : generation_.regions.of_page(number)) {
