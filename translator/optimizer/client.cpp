@@ -298,6 +298,7 @@ std::vector<Answer> Client::take() {
   u64 now = milliseconds(CLOCK_MONOTONIC_COARSE);
   if (state.fd >= 0 && now != state.looked_at) {
     state.looked_at = now;
+    if (!state.answered) forget_go_between();
     if (cookie_of(state.fd) == state.cookie) {
       for (int i = 0; i < max_packets_a_look && state.receive(answers);) i++;
     } else if (state.process == getpid()) {

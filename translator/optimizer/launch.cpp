@@ -1,6 +1,6 @@
-// Both processes share this one's memory (CLONE_VM): the first, the go-between, while the calling thread is held (CLONE_VFORK), the
-// second beside a running guest. So nothing here may touch the C library's thread state (errno), allocate, or take a lock, and the
-// second runs on a stack that stays allocated. kernel/fork.c, fs/exec.c.
+// Two processes that share this one's memory (CLONE_VM) while the guest runs: a go-between, whose end makes the other one nobody's
+// child, and the other, which copies the image and executes it. So nothing in them may allocate or take a lock, and their stacks,
+// thread-local storage (errno) and all they read stay allocated. kernel/fork.c, kernel/exit.c, fs/exec.c.
 #include "translator/optimizer/launch.h"
 
 #include <fcntl.h>
@@ -25,17 +25,21 @@ namespace ferry::optimizer {
 
 namespace {
 
-constexpr size_t stack_size = 32 * 1024;  // of each of the two
+constexpr size_t room = 32 * 1024;  // for each stack, and for thread-local storage on either side of the thread pointer
 constexpr int image_fd = 3;
 constexpr size_t copy_step = size_t{1} << 20;
 
 std::atomic<int> go_between = 0;
 
-// Everything the second process needs, alive until it has executed: for good, since nobody knows when that is. Some hundred bytes.
+// Everything the two need, alive until the second has executed: for good, since nobody knows when that is.
 struct Plan {
   LaunchOptions options;
   std::vector<char*> arguments;
-  u8* stacks = nullptr;
+  u8* memory = nullptr;  // four times `room`; three of its pages are ever touched
+
+  u8* first_stack() const { return memory + room; }
+  u8* second_stack() const { return memory + 2 * room; }
+  u8* thread_pointer() const { return memory + 3 * room; }
 };
 
 // A system call that leaves errno alone.
@@ -116,6 +120,7 @@ void reset_process() {
 
 int second_process(void* argument) {
   const Plan& plan = *static_cast<Plan*>(argument);
+  raw(SYS_setpriority, PRIO_PROCESS, 0, 10);  // the guest goes first, above all now
   reset_process();
   arrange_descriptors(plan.options);
   if (make_image(plan.options)) {
@@ -132,12 +137,17 @@ int second_process(void* argument) {
 int first_process(void* argument) {
   const Plan& plan = *static_cast<Plan*>(argument);
   raw(SYS_setsid);
-  int pid = clone(second_process, plan.stacks + 2 * stack_size, CLONE_VM | SIGCHLD, argument);
+  int pid = clone(second_process, plan.second_stack(), CLONE_VM | SIGCHLD, argument);
   raw(SYS_exit_group, pid < 0 ? 1 : 0);
   __builtin_unreachable();
 }
 
-// An orphan goes to the nearest ancestor that asked for them (prctl(2)): not to the guest, should it be one.
+void wait_for_go_between(int flags) {
+  int pid = go_between.load();
+  if (pid != 0 && waitpid(pid, nullptr, __WCLONE | flags) == pid) go_between.compare_exchange_strong(pid, 0);
+}
+
+// An orphan goes to the nearest ancestor that has asked for orphans (prctl(2)): not to the guest, should it be one.
 class NoSubreaper {
  public:
   NoSubreaper() {
@@ -149,6 +159,9 @@ class NoSubreaper {
   ~NoSubreaper() {
     if (was_) prctl(PR_SET_CHILD_SUBREAPER, 1);
   }
+  NoSubreaper(const NoSubreaper&) = delete;
+  NoSubreaper& operator=(const NoSubreaper&) = delete;
+  bool needed() const { return was_; }
 
  private:
   bool was_;
@@ -156,24 +169,22 @@ class NoSubreaper {
 
 bool start(Plan& plan) {
   NoSubreaper scope;
-  // No exit signal: then only a wait for "clone children" sees it.
-  int pid =
-      clone(first_process, plan.stacks + stack_size, CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID, &plan, &go_between);
-  if (pid < 0) return false;
-  int status = 0;
-  if (waitpid(pid, &status, __WCLONE) != pid) return true;  // a wait of the guest's took its status: was_go_between()
-  go_between = 0;
-  return status == 0;
+  // Without an exit signal only a wait for "clone children" sees it.
+  int flags = CLONE_VM | CLONE_SETTLS | CLONE_PARENT_SETTID;
+  int pid = clone(first_process, plan.first_stack(), flags, &plan, &go_between, plan.thread_pointer());
+  // Where others want the cores too, that could take a guest milliseconds.
+  if (pid > 0 && scope.needed()) wait_for_go_between(0);
+  return pid > 0;
 }
 
 }  // namespace
 
 bool launch(const LaunchOptions& options) {
   if (reinterpret_cast<u64>(options.image.data()) % 4096 != 0) return false;
-  void* stacks =
-      mmap(nullptr, 2 * stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (stacks == MAP_FAILED) return false;
-  auto* plan = new Plan{options, {}, static_cast<u8*>(stacks)};
+  forget_go_between();
+  void* memory = mmap(nullptr, 4 * room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return false;
+  auto* plan = new Plan{options, {}, static_cast<u8*>(memory)};
   for (std::string& text : plan->options.arguments) plan->arguments.push_back(text.data());
   plan->arguments.push_back(nullptr);
   u64 every = ~u64{0}, before = 0;
@@ -182,6 +193,8 @@ bool launch(const LaunchOptions& options) {
   raw(SYS_rt_sigprocmask, SIG_SETMASK, address_of(&before), 0, 8);
   return done;
 }
+
+void forget_go_between() { wait_for_go_between(WNOHANG); }
 
 bool was_go_between(int pid) { return pid > 0 && go_between.compare_exchange_strong(pid, 0); }
 

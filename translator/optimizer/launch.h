@@ -1,6 +1,6 @@
 // Starts a program that is in this process's memory, as a process that has nothing to do with the guest: not its child, in a session
 // of its own, without its descriptors, signals and directory. Needs no /proc and no file system (memfd_create(2), execveat(2)), copies no
-// page tables however large the guest is, and holds the calling thread only until the second of two processes exists.
+// page tables however large the guest is, and holds nobody up: the copying of the image is done beside the guest.
 #pragma once
 #include <span>
 #include <string>
@@ -17,12 +17,14 @@ struct LaunchOptions {
   int errors = -1;                     // its descriptors 1 and 2; -1: /dev/null
 };
 
-// Whether the process was made; what its exec comes to shows only at `input`. At any time, in a process with any threads.
+// Whether processes can be made; what comes of it shows only at `input`. At any time, in a process with any threads.
 bool launch(const LaunchOptions& options);
 
-// Whether the process that a wait of the guest's has just returned is launch()'s go-between: a child of this process for some 50
-// microseconds. It raises no SIGCHLD and no plain wait sees it; one for every kind of child (__WALL, __WCLONE) in another thread may,
-// and must then wait again. True once.
+// The go-between is a child of this process for some 50 microseconds, and then waits to be forgotten: to be called now and then after
+// launch(). It raises no SIGCHLD and no plain wait sees it; one for every kind of child (__WALL, __WCLONE) may.
+void forget_go_between();
+
+// Whether a child that a wait of the guest's has just returned is the go-between: then it must wait again. True once.
 bool was_go_between(int pid);
 
 }  // namespace ferry::optimizer
