@@ -30,12 +30,15 @@ constexpr int image_fd = 3;
 constexpr size_t copy_step = size_t{1} << 20;
 
 std::atomic<int> go_between = 0;
+struct Plan;
+std::atomic<Plan*> plans = nullptr;  // all of them
 
 // Everything the two need, alive until the second has executed: for good, since nobody knows when that is.
 struct Plan {
   LaunchOptions options;
   std::vector<char*> arguments;
   u8* memory = nullptr;  // four times `room`; three of its pages are ever touched
+  Plan* previous = nullptr;
 
   u8* first_stack() const { return memory + room; }
   u8* second_stack() const { return memory + 2 * room; }
@@ -184,9 +187,10 @@ bool launch(const LaunchOptions& options) {
   forget_go_between();
   void* memory = mmap(nullptr, 4 * room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return false;
-  auto* plan = new Plan{options, {}, static_cast<u8*>(memory)};
+  auto* plan = new Plan{options, {}, static_cast<u8*>(memory), nullptr};
   for (std::string& text : plan->options.arguments) plan->arguments.push_back(text.data());
   plan->arguments.push_back(nullptr);
+  plan->previous = plans.exchange(plan);
   u64 every = ~u64{0}, before = 0;
   raw(SYS_rt_sigprocmask, SIG_SETMASK, address_of(&every), address_of(&before), 8);
   bool done = start(*plan);
