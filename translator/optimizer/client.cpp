@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "guest/log.h"
 #include "translator/optimizer/launch.h"
@@ -55,6 +56,7 @@ struct Client::State {
   Assembler assembler;
   u64 next_id = 1;
   std::vector<u64> waiting, lost;
+  std::optional<Listing> listing;  // of the region that comes next
   int failures = 0;
   bool given_up = false;
   u64 retry_at = 0, looked_at = 0;
@@ -180,6 +182,7 @@ void Client::State::adopt(int socket_fd) {
   cookie = cookie_of(fd);
   greeted = answered = false;
   assembler = {};
+  listing.reset();
 }
 
 // What was asked of this connection will not be answered.
@@ -252,6 +255,10 @@ void Client::State::take_message(const Message& message, std::vector<Answer>& an
     return;
   }
   auto asked = std::ranges::find(waiting, message.id);
+  if (greeted && message.kind == MessageKind::listing && asked != waiting.end()) {
+    listing = read_listing(message.bytes);
+    return;
+  }
   bool answer =
       message.kind == MessageKind::region || message.kind == MessageKind::refused || message.kind == MessageKind::lost;
   if (!greeted || !answer || asked == waiting.end()) {
@@ -263,6 +270,7 @@ void Client::State::take_message(const Message& message, std::vector<Answer>& an
   failures = 0;
   Answer& result = answers.emplace_back();
   result.id = message.id;
+  result.listing = std::exchange(listing, std::nullopt);
   result.kind = message.kind == MessageKind::lost ? Answer::Kind::lost : Answer::Kind::refused;
   if (message.kind != MessageKind::region) {
     log(Log::optimizer, "optimiser: request %llu: %.*s", static_cast<unsigned long long>(message.id),
@@ -276,15 +284,16 @@ void Client::State::take_message(const Message& message, std::vector<Answer>& an
   result.region = std::move(*region);
 }
 
-u64 Client::submit(const Request& request) {
+u64 Client::submit(const Request& request, bool listed) {
   Turn turn(*this);
   if (!turn) return 0;
   State& state = *state_;
   if (state.waiting.size() >= max_outstanding || !state.ready(true)) return 0;
   std::vector<u8> bytes = write_request(request);
-  bool sent = state.send_packet(MessageKind::compile, state.next_id, bytes);
+  MessageKind kind = listed ? MessageKind::compile_listed : MessageKind::compile;
+  bool sent = state.send_packet(kind, state.next_id, bytes);
   // An optimiser that has ended for having had nothing to do is found out now.
-  if (!sent && state.fd < 0 && state.ready(true)) sent = state.send_packet(MessageKind::compile, state.next_id, bytes);
+  if (!sent && state.fd < 0 && state.ready(true)) sent = state.send_packet(kind, state.next_id, bytes);
   if (!sent) return 0;
   state.waiting.push_back(state.next_id);
   return state.next_id++;

@@ -11,6 +11,7 @@
 
 #include "guest/types.h"
 #include "translator/optimizer/region.h"
+#include "translator/optimizer/report.h"
 
 namespace ferry::optimizer {
 
@@ -38,6 +39,7 @@ struct Answer {
   u64 id;  // what submit() returned
   Kind kind;
   Region region;
+  std::optional<Listing> listing{};  // where one was wanted, with a region
 };
 
 // Heat that samples of ended processes must add up to before the optimiser compiles something nobody waits for.
@@ -54,8 +56,9 @@ class Client {
   // All of these: any thread, none blocks; two at a time and the second does nothing. The process's first submit() may start an
   // optimiser, about 0.2 ms. Not in a signal handler.
 
-  // The request's id, or 0: it was dropped (no optimiser, too much outstanding, another thread is at it).
-  u64 submit(const Request& request);
+  // The request's id, or 0: it was dropped (no optimiser, too much outstanding, another thread is at it). `listed`: it is compiled
+  // even if it has been before, and the answer has a listing.
+  u64 submit(const Request& request, bool listed = false);
 
   // No optimiser can be had, for good; the log says why.
   bool given_up() const { return given_up_.load(std::memory_order_relaxed); }

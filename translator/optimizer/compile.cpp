@@ -22,6 +22,7 @@
 #include "guest/check.h"  // after LLVM's headers, which use the name
 #include "translator/optimizer/cold_code.h"
 #include "translator/optimizer/lift.h"
+#include "translator/optimizer/listing.h"
 #include "translator/optimizer/pack.h"
 #include "translator/optimizer/target.h"
 
@@ -114,6 +115,15 @@ struct Compiler::State {
     modules.clear();
   }
 
+  // The object file of a module with debugging information, which the generator that is kept does not see.
+  std::optional<llvm::StringRef> generate_once(llvm::Module& module) {
+    llvm::legacy::PassManager once;
+    object.clear();
+    if (machine->addPassesToEmitFile(once, stream, nullptr, llvm::CodeGenFileType::ObjectFile)) return std::nullopt;
+    once.run(module);
+    return llvm::StringRef(object.data(), object.size());
+  }
+
   // The object file, valid until the next.
   std::optional<llvm::StringRef> generate(llvm::Module& module) {
     if (!generator) {
@@ -154,14 +164,14 @@ std::string Compiler::host_description() {
 std::optional<Region> Compiler::compile(const Request& request, std::string& why, CompileTimes* times,
                                         Listing* listing) {
   u64 start = cpu_ns();
-  auto lifted = lift(request, *state_->semantics, state_->machine->createDataLayout(), why);
+  bool listed = listing != nullptr && listing->wanted;
+  auto lifted = lift(request, *state_->semantics, state_->machine->createDataLayout(), listed, why);
   if (!lifted) return std::nullopt;
   for (llvm::Function& function : *lifted->module) {
     if (function.isDeclaration()) continue;
     function.addFnAttr("target-cpu", state_->machine->getTargetCPU());
     function.addFnAttr("target-features", state_->machine->getTargetFeatureString());
   }
-  bool listed = listing != nullptr && listing->wanted;
   if (listed && !list(*lifted->module, listing->before, why)) return std::nullopt;
   u64 after_lift = cpu_ns();
   state_->optimise(*lifted->function);
@@ -169,13 +179,15 @@ std::optional<Region> Compiler::compile(const Request& request, std::string& why
   // The constrained intrinsics are strict by themselves; with the attribute X86 would put a WAIT after every access.
   lifted->function->removeFnAttr(llvm::Attribute::StrictFP);
   u64 after_optimise = cpu_ns();
-  auto object = state_->generate(*lifted->module);
+  auto object = listed ? state_->generate_once(*lifted->module) : state_->generate(*lifted->module);
   if (!object) return why = "LLVM cannot generate code here", std::nullopt;
   u64 after_generate = cpu_ns();
   Region region;
-  if (!pack(*object, *lifted, region, why)) return std::nullopt;
+  size_t text_end = 0;
+  if (!pack(*object, *lifted, region, text_end, why)) return std::nullopt;
   region.stretches = request.stretches;
   region.instructions = lifted->instructions;
+  if (listed) listing->code = side_by_side(request, region, text_end);
   if (times != nullptr)
     *times = {after_lift - start, after_optimise - after_lift, after_generate - after_optimise,
               cpu_ns() - after_generate};

@@ -6,23 +6,9 @@
 #include <string>
 
 #include "translator/optimizer/region.h"
+#include "translator/optimizer/report.h"
 
 namespace ferry::optimizer {
-
-// What a compilation took, in nanoseconds of cpu time.
-struct CompileTimes {
-  u64 lift = 0;      // control flow, inlining, fault edges
-  u64 optimise = 0;  // IR passes
-  u64 generate = 0;  // code generation
-  u64 pack = 0;      // from the object file to a Region
-  u64 total() const { return lift + optimise + generate + pack; }
-};
-
-// What is wanted of it for people to read.
-struct Listing {
-  bool wanted = false;
-  std::string before, after;  // LLVM IR before and after the passes
-};
 
 class Compiler {
  public:

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "guest/aarch64/cpu.h"
+#include "llvm/IR/DIBuilder.h"
 #include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/MDBuilder.h"
@@ -68,6 +69,7 @@ class Lifter {
  public:
   Lifter(const Request& request, SemanticsLibrary& semantics, const llvm::DataLayout& layout);
   std::optional<Lifted> run(std::string& why);
+  void want_lines();
 
  private:
   // Nodes and edges.
@@ -105,6 +107,10 @@ class Lifter {
   Value* field(u64 offset) { return builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), cpu_, offset); }
   Value* pc_value(i64 offset) { return builder_.CreateAdd(base_, builder_.getInt64(static_cast<u64>(offset))); }
   BasicBlock* new_block() { return BasicBlock::Create(context_, "", function_); }
+  void set_line(u32 offset) {
+    if (lines_ != nullptr)
+      builder_.SetCurrentDebugLocation(llvm::DILocation::get(context_, line_of(offset), 0, lines_));
+  }
   Function* code_symbol(const std::string& name);
   void jump_to(Value* code);
   void note_write_back(Instruction* before) { write_backs_.push_back({before, current_, written_, exact_, false}); }
@@ -134,6 +140,7 @@ class Lifter {
   std::vector<i32> exits_;
   std::map<i64, u32> exit_index_;
   u32 lifted_ = 0;
+  llvm::DISubprogram* lines_ = nullptr;  // null: no debugging information
 
   // While a node is lifted:
   u32 current_ = 0;
@@ -170,6 +177,18 @@ Lifter::Lifter(const Request& request, SemanticsLibrary& semantics, const llvm::
   BasicBlock* nowhere = new_block();
   entry_switch_ = builder_.CreateSwitch(function_->getArg(1), nowhere);
   new llvm::UnreachableInst(context_, nowhere);
+}
+
+void Lifter::want_lines() {
+  llvm::DIBuilder debug(*module_);
+  llvm::DIFile* file = debug.createFile("guest", "");
+  debug.createCompileUnit(llvm::dwarf::DW_LANG_Assembly, file, "ferry", true, "", 0, "",
+                          llvm::DICompileUnit::LineTablesOnly);
+  lines_ = debug.createFunction(file, region_symbol, "", file, 1, debug.createSubroutineType({}), 1,
+                                llvm::DINode::FlagZero, llvm::DISubprogram::SPFlagDefinition);
+  function_->setSubprogram(lines_);
+  debug.finalize();
+  module_->addModuleFlag(llvm::Module::Warning, "Debug Info Version", llvm::DEBUG_METADATA_VERSION);
 }
 
 Function* Lifter::code_symbol(const std::string& name) {
@@ -255,6 +274,7 @@ void Lifter::lift_node(u32 index) {
   builder_.SetInsertPoint(nodes_[index].head);
   for (u32 offset = nodes_[index].offset;; offset += 4) {
     const GuestInstruction& instruction = *code_.at(offset);
+    set_line(offset);
     Value* result = lift_instruction(instruction, offset);
     lifted_++;
     if (instruction.control == Control::next && liftable(offset + 4) && !code_.at(offset + 4)->leader) continue;
@@ -611,6 +631,7 @@ u32 Lifter::entry_at(u32 context, u32 offset, bool in_map) {
 }
 
 void Lifter::build_entries() {
+  builder_.SetCurrentDebugLocation({});
   for (u32 i = 0; i < entries_.size(); i++) {
     // At an entry everything is in Cpu: nothing to be written back when it polls.
     current_ = entry_nodes_[i];
@@ -697,8 +718,10 @@ std::optional<Lifted> Lifter::run(std::string& why) {
 }  // namespace
 
 std::optional<Lifted> lift(const Request& request, SemanticsLibrary& semantics, const llvm::DataLayout& layout,
-                           std::string& why) {
-  return Lifter(request, semantics, layout).run(why);
+                           bool lines, std::string& why) {
+  Lifter lifter(request, semantics, layout);
+  if (lines) lifter.want_lines();
+  return lifter.run(why);
 }
 
 }  // namespace ferry::optimizer

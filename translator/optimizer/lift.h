@@ -31,8 +31,13 @@ struct Lifted {
   u32 instructions = 0;
 };
 
-// nullopt with `why` when no entry begins with an instruction that regions can hold.
+// In debugging information the guest's instructions are the lines of a file, from the second on: the first is the function's.
+inline constexpr u32 first_line = 2;
+constexpr u32 line_of(u32 offset) { return offset / 4 + first_line; }
+constexpr u32 offset_of_line(u32 line) { return (line - first_line) * 4; }
+
+// `lines`: with debugging information. nullopt with `why` when no entry begins with an instruction that regions can hold.
 std::optional<Lifted> lift(const Request& request, SemanticsLibrary& semantics, const llvm::DataLayout& layout,
-                           std::string& why);
+                           bool lines, std::string& why);
 
 }  // namespace ferry::optimizer

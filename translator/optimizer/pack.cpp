@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "llvm/DebugInfo/DWARF/DWARFContext.h"
 #include "llvm/Object/ELFObjectFile.h"
 #include "translator/stencil/host.h"
 
@@ -70,9 +71,11 @@ class Packer {
     if (region_.entries.size() != lifted_.entries.size()) return why = "an entry is missing", false;
     if (region_.code.size() > max_code_bytes) return why = "more code than a region may have", false;
     read_faults();
+    read_lines();
     region_.exits = lifted_.exits;
     return true;
   }
+  size_t text_end() const { return text_end_; }
 
  private:
   static llvm::StringRef name_of(const SectionRef& section) { return llvm::cantFail(section.getName()); }
@@ -92,6 +95,7 @@ class Packer {
     } else if ((elf.getFlags() & llvm::ELF::SHF_ALLOC) != 0 && section.getSize() != 0 && !section.isBSS() &&
                elf.getType() == llvm::ELF::SHT_PROGBITS) {
       placed_[section.getIndex()] = append(llvm::cantFail(section.getContents()), section.getAlignment().value());
+      if (section.isText()) text_end_ = region_.code.size();
     }
   }
 
@@ -180,20 +184,45 @@ class Packer {
     std::ranges::sort(region_.lines, {}, &Line::code);
   }
 
+  // What debugging information there is says more than the accesses do.
+  void read_lines() {
+    if (lifted_.function->getSubprogram() == nullptr) return;
+    auto debug = llvm::DWARFContext::create(object_);
+    std::map<u32, u32> lines;  // of several in one place the last one has instructions there
+    for (const auto& unit : debug->compile_units()) {
+      const llvm::DWARFDebugLine::LineTable* table = debug->getLineTableForUnit(unit.get());
+      if (table == nullptr) continue;
+      for (const auto& row : table->Rows) {
+        auto placed = placed_.find(row.Address.SectionIndex);
+        if (row.Line < first_line || row.EndSequence || placed == placed_.end()) continue;
+        lines[placed->second + static_cast<u32>(row.Address.Address)] = offset_of_line(row.Line);
+      }
+    }
+    if (lines.empty()) return;
+    region_.lines.clear();
+    for (auto [code, offset] : lines) {
+      if (region_.lines.empty() || region_.lines.back().offset != offset) region_.lines.push_back({code, offset});
+    }
+  }
+
   const ELFObjectFileBase& object_;
   const Lifted& lifted_;
   Region& region_;
   std::map<u64, u32> placed_;  // section index -> code offset
   std::map<std::string, u32> slots_;
   std::string faults_;
+  size_t text_end_ = 0;
 };
 
 }  // namespace
 
-bool pack(llvm::StringRef object, const Lifted& lifted, Region& region, std::string& why) {
+bool pack(llvm::StringRef object, const Lifted& lifted, Region& region, size_t& text_end, std::string& why) {
   auto file = llvm::object::ObjectFile::createELFObjectFile(llvm::MemoryBufferRef(object, "region"));
   if (!file) return why = llvm::toString(file.takeError()), false;
-  return Packer(llvm::cast<ELFObjectFileBase>(**file), lifted, region).run(why);
+  Packer packer(llvm::cast<ELFObjectFileBase>(**file), lifted, region);
+  if (!packer.run(why)) return false;
+  text_end = packer.text_end();
+  return true;
 }
 
 }  // namespace ferry::optimizer

@@ -14,7 +14,7 @@ struct sockaddr_un;
 
 namespace ferry::optimizer {
 
-inline constexpr u32 protocol_version = 1;
+inline constexpr u32 protocol_version = 2;
 inline constexpr size_t max_packet =
     112 * 1024;  // of Linux's default send buffer of 208 KiB a packet takes twice its size at worst
 inline constexpr size_t max_message = size_t{8} << 20;
@@ -23,13 +23,15 @@ enum class MessageKind : u32 {
   hello = 1,  // both, first of all: a Greeting
   // From the guest, each in one packet: a request's bytes.
   compile,
-  sample,  // only its heat counts; not answered
+  compile_listed,  // with a listing before the answer, of a compilation of its own
+  sample,          // only its heat counts; not answered
   // To the guest, with the id of its request.
+  listing,  // a listing's bytes; the region comes next
   region,   // a region's bytes
   refused,  // why nothing can be made of it, in words
   lost,     // it had to be dropped; in words
 };
-inline constexpr u32 message_kinds = 6;
+inline constexpr u32 message_kinds = 8;
 
 struct PacketHeader {
   u32 magic;

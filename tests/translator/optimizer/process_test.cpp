@@ -131,9 +131,9 @@ class OptimizerProcess : public testing::Test {
     }
     return answers;
   }
-  static Answer ask(Client& client, const Request& request) {
+  static Answer ask(Client& client, const Request& request, bool listed = false) {
     u64 id = 0;
-    for (int i = 0; i < 10'000 && (id = client.submit(request)) == 0; i++) usleep(1000);
+    for (int i = 0; i < 10'000 && (id = client.submit(request, listed)) == 0; i++) usleep(1000);
     std::vector<Answer> answers = wait_for(client, 1);
     if (id == 0 || answers.size() != 1 || answers[0].id != id) {
       ADD_FAILURE() << "request " << id << " has " << answers.size() << " answers";
@@ -176,6 +176,23 @@ TEST_F(OptimizerProcess, IsStartedByTheFirstRequestAndAnswers) {
   EXPECT_EQ(answers[0].region.stretches[0].words[0], 1u);
   EXPECT_FALSE(client.outstanding());
   EXPECT_NE(server(), 0);
+}
+
+TEST_F(OptimizerProcess, ListsWhatItCompilesWhereThatIsWanted) {
+  Client client(options_);
+  Answer plain = ask(client, request_of(1));
+  EXPECT_FALSE(plain.listing);
+  // It is known by now, and compiled once more to be listed.
+  Answer listed = ask(client, request_of(1), true);
+  EXPECT_EQ(listed.kind, Answer::Kind::region);
+  EXPECT_EQ(listed.region.instructions, plain.region.instructions + 1);
+  ASSERT_TRUE(listed.listing);
+  EXPECT_EQ(listed.listing->before, "before");
+  EXPECT_TRUE(listed.listing->after.starts_with(std::string(max_listing_text, 'a') + "\n;"));
+  EXPECT_EQ(listed.listing->code, "code of 1");
+  EXPECT_FALSE(ask(client, request_of(1)).listing);
+  EXPECT_EQ(ask(client, request_of(fake_crash), true).kind, Answer::Kind::refused);
+  EXPECT_EQ(ask(client, request_of(fake_large), true).kind, Answer::Kind::region);
 }
 
 TEST_F(OptimizerProcess, IsNoChildAndHasNothingOfTheGuests) {

@@ -8,7 +8,9 @@ int main(int argc, char** argv) {
   using namespace ferry::optimizer;
   CompilerFactory make_compiler = [] {
     auto compiler = std::make_shared<Compiler>();
-    return [compiler](const Request& request, std::string& why) { return compiler->compile(request, why); };
+    return [compiler](const Request& request, std::string& why, CompileTimes& times, Listing& listing) {
+      return compiler->compile(request, why, &times, &listing);
+    };
   };
   return run_optimizer(argc, argv, make_compiler, Compiler::host_description);
 }

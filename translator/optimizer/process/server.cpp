@@ -19,7 +19,8 @@ namespace {
 constexpr size_t max_connections = 4000;
 constexpr u64 save_every_ms = 5000;
 constexpr int max_stillborn = 3;
-constexpr int max_messages_a_turn = 32;  // of one guest, before the others are looked at
+constexpr u64 listed_key = 0x9e3779b97f4a7c15;  // a listed job has another key than the plain one
+constexpr int max_messages_a_turn = 32;         // of one guest, before the others are looked at
 
 volatile sig_atomic_t stop_requested = 0;
 
@@ -48,6 +49,7 @@ Server::~Server() {
 
 int Server::run() {
   while (step()) {}
+  log_totals();
   return stillborn_ >= max_stillborn ? 1 : 0;
 }
 
@@ -125,34 +127,38 @@ void Server::take(Connection& connection, const Message& message) {
       return connection.close(("it is " + *different).c_str());
     return connection.set_greeted();
   }
-  if (message.kind != MessageKind::compile && message.kind != MessageKind::sample)
+  bool listed = message.kind == MessageKind::compile_listed;
+  if (message.kind != MessageKind::compile && message.kind != MessageKind::sample && !listed)
     return connection.close("it says what only an optimiser may");
   auto request = read_request(message.bytes);
   if (!request) return connection.close("its request is not sound");
   active_ms_ = now_ms();
   bool hot = results_.add_heat(*request);
-  if (message.kind == MessageKind::compile)
-    compile(&connection, message.id, std::move(*request), message.bytes);
+  if (message.kind == MessageKind::compile || listed)
+    compile(&connection, message.id, std::move(*request), message.bytes, listed);
   else if (hot)
-    compile(nullptr, 0, std::move(*request), message.bytes);
+    compile(nullptr, 0, std::move(*request), message.bytes, false);
 }
 
-void Server::compile(Connection* connection, u64 id, Request request, std::vector<u8> bytes) {
+void Server::compile(Connection* connection, u64 id, Request request, std::vector<u8> bytes, bool listed) {
   u64 key = request_key(request);
   Results::Known known = results_.find(key);
-  if (known.kind != Results::Known::Kind::nothing) {
+  // A listing is of a compilation, so that one is made; but not of what is known to crash the compiler.
+  if (known.kind == Results::Known::Kind::bad || (known.kind == Results::Known::Kind::region && !listed)) {
     bool bad = known.kind == Results::Known::Kind::bad;
     if (connection != nullptr)
       connection->send(bad ? MessageKind::refused : MessageKind::region, id, bad ? bytes_of(known.why) : known.region);
     return;
   }
-  auto [at, fresh] = jobs_.try_emplace(key);
+  auto [at, fresh] = jobs_.try_emplace(listed ? key ^ listed_key : key);
   Job& job = at->second;
   job.heat += request.heat;
   if (connection != nullptr) job.waiting.emplace_back(connection->number(), id);
   if (!fresh) return;
   job.request = std::move(request);
   job.bytes = std::move(bytes);
+  job.key = key;
+  job.listed = listed;
   if (jobs_.size() > options_.queue) drop_coolest();
 }
 
@@ -182,7 +188,7 @@ void Server::dispatch() {
     Worker* worker = hottest != nullptr ? idle_worker() : nullptr;
     if (worker == nullptr) return;
     hottest->worker = worker;
-    worker->begin(hottest->bytes);
+    worker->begin(hottest->bytes, hottest->listed);
   }
 }
 
@@ -203,10 +209,12 @@ void Server::finish(Worker& worker, Worker::Result result) {
         static_cast<unsigned long long>(job.request.file_offset + job.request.entries[0]),
         job.request.file.empty() ? "memory" : job.request.file.c_str(), result.why.c_str());
     answer(job, MessageKind::refused, bytes_of(result.why));
-    results_.remember_bad(job.request, at->first, std::move(result.why));
+    results_.remember_bad(job.request, job.key, std::move(result.why));
   } else {
+    if (!result.listing.empty()) answer(job, MessageKind::listing, result.listing);
     answer(job, MessageKind::region, result.region);
-    results_.add(job.request, at->first, std::move(result.region));
+    if (!job.listed) count(result);
+    results_.add(job.request, job.key, std::move(result.region));
   }
   jobs_.erase(at);
 }
@@ -214,6 +222,25 @@ void Server::finish(Worker& worker, Worker::Result result) {
 void Server::answer(const Job& job, MessageKind kind, std::span<const u8> bytes) {
   for (auto [number, id] : job.waiting)
     if (auto at = connections_.find(number); at != connections_.end()) at->second->send(kind, id, bytes);
+}
+
+void Server::count(const Worker::Result& result) {
+  u32 instructions = read_region(result.region)->instructions;  // the worker's answer has been checked
+  compiled_++;
+  instructions_ += instructions;
+  times_.add(result.times);
+  log(Log::optimizer, "compiled: %u instructions in %llu us of cpu time", instructions,
+      static_cast<unsigned long long>(result.times.total() / 1000));
+}
+
+// In a form for tests/bench/bench to read.
+void Server::log_totals() const {
+  auto us = [](u64 ns) { return static_cast<unsigned long long>(ns / 1000); };
+  log(Log::optimizer,
+      "optimiser: compiled %llu regions, %llu instructions, in us of cpu time: lift %llu, optimise %llu, generate "
+      "%llu, pack %llu",
+      static_cast<unsigned long long>(compiled_), static_cast<unsigned long long>(instructions_), us(times_.lift),
+      us(times_.optimise), us(times_.generate), us(times_.pack));
 }
 
 void Server::forget_closed() {

@@ -36,6 +36,8 @@ class Server {
   struct Job {
     Request request;
     std::vector<u8> bytes;
+    u64 key = 0;          // request_key
+    bool listed = false;  // with a listing
     u64 heat = 0;
     Worker* worker = nullptr;                  // that is at it
     std::vector<std::pair<u64, u64>> waiting;  // connection, id
@@ -46,7 +48,7 @@ class Server {
   void accept_all();
   void serve(Connection& connection);
   void take(Connection& connection, const Message& message);
-  void compile(Connection* connection, u64 id, Request request, std::vector<u8> bytes);
+  void compile(Connection* connection, u64 id, Request request, std::vector<u8> bytes, bool listed);
   void drop_coolest();
   void dispatch();
   Worker* idle_worker();
@@ -54,15 +56,19 @@ class Server {
   void answer(const Job& job, MessageKind kind, std::span<const u8> bytes);
   void forget_closed();
   void save_sometimes();
+  void count(const Worker::Result& result);
+  void log_totals() const;
 
   ServerOptions options_;
   Results results_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unordered_map<u64, std::unique_ptr<Connection>> connections_;
-  std::unordered_map<u64, Job> jobs_;  // by request_key
+  std::unordered_map<u64, Job> jobs_;  // by request_key, changed for those that are listed
   u64 next_connection_ = 1;
   u64 active_ms_ = 0, saved_ms_ = 0;
-  int stillborn_ = 0;  // workers in a row that ended before they were ready
+  u64 compiled_ = 0, instructions_ = 0;  // regions that were made, and instructions in them
+  CompileTimes times_;                   // for those
+  int stillborn_ = 0;                    // workers in a row that ended before they were ready
 };
 
 // Makes run() return soon. Async-signal-safe.

@@ -19,12 +19,19 @@ namespace ferry::optimizer {
 
 namespace {
 
-constexpr size_t shared_size = max_message;
+constexpr size_t listing_at = max_message;  // in the shared memory, behind the region
+constexpr size_t shared_size = listing_at + max_message;
 
 enum class Word : u32 { ready, region, refused };
 struct Note {
   Word word;
   u32 size;  // of what is in the shared memory
+  u32 listing_size;
+  CompileTimes times;
+};
+struct Order {
+  u32 size;
+  u32 listed;
 };
 
 u64 milliseconds(clockid_t clock) {
@@ -39,7 +46,7 @@ u64 cpu_milliseconds(pid_t process) {
 }
 
 void put(u8* shared, const void* data, size_t size, Note& note) {
-  note.size = static_cast<u32>(std::min(size, shared_size));
+  note.size = static_cast<u32>(std::min(size, max_message));
   memcpy(shared, data, note.size);
 }
 
@@ -98,14 +105,19 @@ void Worker::serve(int socket) {
   setrlimit(RLIMIT_CORE, &none);
   if (options_.memory_limit != 0) setrlimit(RLIMIT_AS, &memory);
   CompileFunction compile = options_.make_compiler();
-  Note note{Word::ready, 0};
+  Note note{Word::ready, 0, 0, {}};
   for (;;) {
     if (send(socket, &note, sizeof note, MSG_NOSIGNAL) != sizeof note) _exit(0);
-    u32 size;
-    if (recv(socket, &size, sizeof size, 0) != sizeof size || size > shared_size) _exit(0);
+    Order order;
+    if (recv(socket, &order, sizeof order, 0) != sizeof order || order.size > max_message) _exit(0);
     std::string why = "malformed";
     std::optional<Region> region;
-    if (auto request = read_request({shared_, size})) region = compile(*request, why);
+    Listing listing{.wanted = order.listed != 0, .before = {}, .after = {}, .code = {}};
+    note.times = {};
+    if (auto request = read_request({shared_, order.size})) region = compile(*request, why, note.times, listing);
+    std::vector<u8> text = listing.wanted ? write_listing(listing) : std::vector<u8>{};
+    note.listing_size = text.size() <= max_message ? static_cast<u32>(text.size()) : 0;
+    if (note.listing_size != 0) memcpy(shared_ + listing_at, text.data(), text.size());
     note.word = region ? Word::region : Word::refused;
     if (region) {
       std::vector<u8> bytes = write_region(*region);
@@ -116,13 +128,13 @@ void Worker::serve(int socket) {
   }
 }
 
-void Worker::begin(std::span<const u8> request) {
-  u32 size = static_cast<u32>(request.size());
-  memcpy(shared_, request.data(), size);
+void Worker::begin(std::span<const u8> request, bool listed) {
+  Order order{static_cast<u32>(request.size()), listed};
+  memcpy(shared_, request.data(), request.size());
   busy_ = true;
   began_wall_ms_ = milliseconds(CLOCK_MONOTONIC);
   began_cpu_ms_ = cpu_milliseconds(process_);
-  (void)!send(socket_, &size, sizeof size, MSG_NOSIGNAL);  // to one that has ended: result() says so
+  (void)!send(socket_, &order, sizeof order, MSG_NOSIGNAL);  // to one that has ended: result() says so
 }
 
 std::optional<Worker::Result> Worker::result() {
@@ -130,7 +142,7 @@ std::optional<Worker::Result> Worker::result() {
   Note note;
   ssize_t got = recv(socket_, &note, sizeof note, MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
-  if (got != sizeof note || note.size > shared_size) return end(killed_for_);
+  if (got != sizeof note || note.size > max_message || note.listing_size > max_message) return end(killed_for_);
   if (note.word == Word::ready) {
     ready_ = true;
     return std::nullopt;
@@ -139,6 +151,8 @@ std::optional<Worker::Result> Worker::result() {
   Result result;
   // A copy: what has crashed in a worker may write there at any time.
   std::vector<u8> bytes(shared_, shared_ + note.size);
+  result.times = note.times;
+  if (note.listing_size != 0) result.listing.assign(shared_ + listing_at, shared_ + listing_at + note.listing_size);
   if (note.word == Word::region && read_region(bytes))
     result.region = std::move(bytes);
   else

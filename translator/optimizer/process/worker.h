@@ -9,11 +9,13 @@
 
 #include "guest/types.h"
 #include "translator/optimizer/region.h"
+#include "translator/optimizer/report.h"
 
 namespace ferry::optimizer {
 
 // Makes code of a request, or says why not. Made and used in the worker's process only.
-using CompileFunction = std::function<std::optional<Region>(const Request& request, std::string& why)>;
+using CompileFunction = std::function<std::optional<Region>(const Request& request, std::string& why,
+                                                            CompileTimes& times, Listing& listing)>;
 using CompilerFactory = std::function<CompileFunction()>;
 
 struct WorkerOptions {
@@ -28,7 +30,9 @@ class Worker {
   struct Result {
     std::vector<u8> region;  // empty: refused, or the worker has ended
     std::string why;
-    bool ended = false;     // crashed, killed for taking too long ...: start() makes a new one
+    CompileTimes times;
+    std::vector<u8> listing;  // where one was wanted, as bytes
+    bool ended = false;       // crashed, killed for taking too long ...: start() makes a new one
     bool was_ready = true;  // false: it ended before it had made its compiler, which is not to be blamed on the request
   };
 
@@ -41,7 +45,7 @@ class Worker {
   bool start();
   void stop();
   bool running() const { return process_ > 0; }
-  void begin(std::span<const u8> request);
+  void begin(std::span<const u8> request, bool listed);
   bool busy() const { return busy_; }
 
   // Readable when it has something to say: then result(), which is nothing while it still compiles.
