@@ -6,7 +6,7 @@
 #include <unordered_map>
 
 #include "guest/log.h"
-#include "translator/optimizer/form.h"
+#include "translator/optimizer/executed_code.h"
 #include "translator/optimizer/heat.h"
 #include "translator/optimizer/install.h"
 #include "translator/optimizer/store.h"
@@ -103,8 +103,8 @@ bool trace(Cpu& cpu, Exit& exit) {
 
 std::optional<Request> form_locked(u64 pc, u64 heat, const optimizer::Mapping& mapping) {
   static const optimizer::BranchProfile no_branches;
-  return optimizer::form(
-      {*current.load(std::memory_order_relaxed), tier != nullptr ? tier->branches : no_branches, mapping, pc, heat});
+  optimizer::ExecutedCode code(*current.load(std::memory_order_relaxed));
+  return optimizer::form({code, tier != nullptr ? tier->branches : no_branches, mapping, pc, heat});
 }
 
 void log_request(const Request& request) {

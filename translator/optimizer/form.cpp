@@ -1,15 +1,11 @@
 #include "translator/optimizer/form.h"
 
 #include <algorithm>
-#include <array>
-#include <bitset>
 #include <deque>
-#include <memory>
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
 
-#include "guest/memory.h"
 #include "translator/aarch64/decode.h"
 #include "translator/stencil/library.h"
 
@@ -20,7 +16,6 @@ namespace {
 using semantic::Control;
 
 constexpr u64 page_size = 4096;
-constexpr u32 words_per_page = page_size / 4;
 
 // Guest instructions: of the walk around the hot block, of what is kept of it where no loop is, of a callee, of all together.
 constexpr size_t max_walk = 700, max_straight = 250, max_callee = 250, max_region = 1000;
@@ -34,51 +29,6 @@ constexpr u32 max_overlap = 3;
 // BR, BLR. DDI 0487 C4.1.65.
 bool is_indirect(u32 word) { return (word & 0xffdffc1f) == 0xd61f0000; }
 
-// The guest's memory and which of it has run, page by page.
-class ExecutedCode {
- public:
-  ExecutedCode(const cache::Generation& generation, const Mapping& mapping)
-      : generation_(generation), mapping_(mapping) {}
-
-  // False where nothing has run, or outside the mapping.
-  bool word_at(u64 pc, u32& word) {
-    if (pc < mapping_.begin || pc >= mapping_.end || (pc & 3) != 0) return false;
-    const Page& page = page_of(pc / page_size);
-    u32 index = static_cast<u32>(pc % page_size / 4);
-    word = page.words[index];
-    return page.executed[index];
-  }
-
- private:
-  struct Page {
-    std::array<u32, words_per_page> words{};
-    std::bitset<words_per_page> executed;
-  };
-
-  const Page& page_of(u64 number) {
-    std::unique_ptr<Page>& page = pages_[number];
-    if (page != nullptr) return *page;
-    page = std::make_unique<Page>();
-    if (!copy_from_guest(page->words.data(), GuestAddr{number * page_size}, page_size)) return *page;
-    auto mark = [&](u64 begin, u64 end) {
-      for (u64 pc = std::max(begin, number * page_size); pc < std::min(end, (number + 1) * page_size); pc += 4)
-        page->executed.set(pc % page_size / 4);
-    };
-    if (auto found = generation_.pages.find(number); found != generation_.pages.end()) {
-      for (u32 index = found->second; index != cache::no_block; index = generation_.blocks[index].next_of_page)
-        mark(generation_.blocks[index].pc, generation_.blocks[index].pc + 4 * generation_.blocks[index].count);
-    }
-    for (u32 index : generation_.regions.of_page(number)) {
-      for (const cache::GuestRange& range : generation_.regions.regions[index].ranges) mark(range.begin, range.end);
-    }
-    return *page;
-  }
-
-  const cache::Generation& generation_;
-  const Mapping& mapping_;
-  std::unordered_map<u64, std::unique_ptr<Page>> pages_;
-};
-
 // A basic block of the walk. Blocks may overlap where a branch leads into the middle of one.
 struct Node {
   u64 begin, end;
@@ -89,7 +39,7 @@ using Nodes = std::map<u64, Node>;
 
 class Former {
  public:
-  explicit Former(const FormInput& input) : input_(input), code_(input.generation, input.mapping) {}
+  explicit Former(const FormInput& input) : input_(input), code_(input.code) {}
 
   std::optional<Request> run() {
     Nodes nodes = walk(input_.pc, max_walk);
@@ -107,6 +57,10 @@ class Former {
   }
 
  private:
+  bool word_at(u64 pc, u32& word) {
+    return pc % 4 == 0 && pc >= input_.mapping.begin && pc < input_.mapping.end && code_.word_at(pc, word);
+  }
+
   // The function's blocks that can be reached from `start`, breadth first, as many as go into `limit` instructions.
   Nodes walk(u64 start, size_t limit) {
     Nodes nodes;
@@ -129,12 +83,12 @@ class Former {
   Node scan(u64 begin, size_t limit, u64 start) {
     Node node{begin, begin, {}, {}};
     u32 word;
-    for (; (node.end - begin) / 4 < limit && code_.word_at(node.end, word); node.end += 4) {
+    for (; (node.end - begin) / 4 < limit && word_at(node.end, word); node.end += 4) {
       aarch64::Instruction instruction;
       if (!aarch64::decode(word, GuestAddr{node.end}, instruction) ||
           !stencil::library().stencils[instruction.stencil].allocated)
         return node;
-      if (node.end == begin && begin != start && input_.generation.regions.count_at(begin) >= max_overlap) return node;
+      if (node.end == begin && begin != start && code_.regions_at(begin) >= max_overlap) return node;
       Control control = aarch64::control_of(instruction);
       if (control == Control::next) continue;
       u64 site = node.end;
@@ -209,8 +163,7 @@ class Former {
       }
     }
     for (u64 head : heads) {
-      if (input_.generation.is_region(input_.generation.map.find(head)))
-        continue;  // it is in a region and has not helped
+      if (code_.is_region_entry(head)) continue;  // it is in a region and has not helped
       if (head == input_.pc || !returns_without(head, nodes, loop)) return head;
     }
     return input_.pc;
@@ -270,7 +223,7 @@ class Former {
     request.heat = input_.heat;
     for (u64 pc : kept_) {
       u32 word, offset = static_cast<u32>(pc - request.base);
-      if (!code_.word_at(pc, word)) return std::nullopt;
+      if (!word_at(pc, word)) return std::nullopt;
       if (request.stretches.empty() ||
           request.stretches.back().offset + 4 * request.stretches.back().words.size() != offset)
         request.stretches.push_back({offset, {}});
@@ -287,7 +240,7 @@ class Former {
   }
 
   const FormInput& input_;
-  ExecutedCode code_;
+  Code& code_;
   std::set<u64> kept_;  // instructions
   std::vector<u64> entries_;
   u64 lowest_ = ~u64{0}, highest_ = 0;  // pages

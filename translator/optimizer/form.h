@@ -1,10 +1,9 @@
-// Forming regions: from a hot block the guest's control flow is walked over code that has run, and what belongs together becomes a
+// Forming regions: from a hot block the guest's control flow is walked over code that has run (or will: file_code.h), and what belongs together becomes a
 // request: the loops around the block whole, and the functions that they call as far as there is room. Under the translation lock.
 #pragma once
 #include <map>
 #include <unordered_map>
 
-#include "translator/cache/generation.h"
 #include "translator/optimizer/mapping.h"
 #include "translator/optimizer/region.h"
 
@@ -21,8 +20,17 @@ class BranchProfile {
   std::unordered_map<u64, Targets> sites_;
 };
 
+// The guest's code, as far as it may be part of a region.
+class Code {
+ public:
+  virtual ~Code() = default;
+  virtual bool word_at(u64 pc, u32& word) = 0;  // pc: a multiple of 4
+  virtual u32 regions_at(u64 pc) const = 0;     // how many regions hold it already
+  virtual bool is_region_entry(u64 pc) const = 0;
+};
+
 struct FormInput {
-  const cache::Generation& generation;  // what has run
+  Code& code;
   const BranchProfile& branches;
   const Mapping& mapping;  // the region stays in it
   u64 pc;                  // the hot block
