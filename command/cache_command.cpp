@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "command/cache_warm.h"
 #include "guest/check.h"
 #include "translator/optimizer/profile.h"
 #include "translator/optimizer/store.h"
@@ -27,6 +28,11 @@ constexpr const char* usage =
     "  ferry cache status                 what there is\n"
     "  ferry cache clear                  remove all of it, and what is remembered of where programs spend their time\n"
     "  ferry cache verify                 check every record, and drop those that are damaged\n"
+    "  ferry cache warm [--limit N] PATH...   optimise ahead of time: programs and libraries, a directory or a sysroot "
+    "with\n"
+    "                                     all that is in it; what earlier runs spent their time in first; at most N "
+    "regions\n"
+    "                                     (10000)\n"
     "  ferry cache identity               for what this ferry makes its own: build and processor\n\n"
     "It is kept in $FERRY_CACHE_DIR, else ~/.cache/ferry: at most $FERRY_CACHE_SIZE (256M) for all builds of ferry and "
     "kinds of\n"
@@ -76,7 +82,9 @@ void print_own(const StoreCheck& found) {
   printf("code            %s for %lu guest instructions\n", size_text(found.code_bytes).c_str(), found.instructions);
   printf("not optimised   %lu requests of which nothing could be made\n", found.bad_requests);
   if (found.damaged != 0) printf("damaged         %lu records; `ferry cache verify` drops them\n", found.damaged);
-  if (!found.description.empty()) printf("made for        %s\n", found.description.c_str());
+  // Compiler and processor; the list of its features goes on for lines.
+  size_t end = found.description.find(' ', found.description.find(' ') + 1);
+  if (!found.description.empty()) printf("made by, for    %s\n", found.description.substr(0, end).c_str());
 }
 
 void print_profile(const std::string& directory) {
@@ -169,6 +177,11 @@ int run_cache_command(std::span<char* const> arguments) {
   if (verb == "clear" && alone) return clear();
   if (verb == "verify" && alone) return verify();
   if (verb == "identity" && alone) return puts(optimizer::store_identity().c_str()), 0;
+  if (verb == "warm") {
+    auto request = parse_warm(arguments.subspan(1));
+    if (!request) refuse(request.error());
+    return warm(*request);
+  }
   refuse(verb.empty() ? "`ferry cache` needs a verb" : "`ferry cache " + std::string{verb} + "` is not understood");
 }
 

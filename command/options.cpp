@@ -283,7 +283,7 @@ void print_help() {
       "ferry runs Linux programs of the other architecture.\n\n"
       "  ferry [options] program [arguments...]\n"
       "  ferry sysroot create|add|list|remove ...   trees of libraries and programs; `ferry sysroot help`\n"
-      "  ferry cache status|clear|verify   what has been optimised, kept for later; `ferry cache help`\n"
+      "  ferry cache status|clear|verify|warm ...   what has been optimised, kept for later; `ferry cache help`\n"
       "  ferry binfmt print|status|register|unregister   programs started by their name alone; `ferry binfmt help`\n\n"
       "Options end at the first word that is none, or at --. A program without a slash is looked for in PATH, in the "
       "sysroot first.\n"

@@ -1,5 +1,6 @@
 // A progress bar on standard error, when that is a terminal; otherwise nothing, so that logs stay clean.
 #pragma once
+#include <string>
 #include <string_view>
 
 namespace ferry::sysroots {
@@ -16,7 +17,7 @@ class Progress {
  private:
   bool terminal_;
   int shown_ = -1;
-  std::string_view what_;
+  std::string what_;
 };
 
 }  // namespace ferry::sysroots

@@ -126,6 +126,7 @@ Profile::Profile(std::string directory) : directory_(std::move(directory)) {
 
 u64 Profile::add(const Request& request) {
   u64 key = heat_key(request);
+  if (request.heat == 0) return spots_.contains(key) ? spots_[key].heat : 0;
   if (spots_.size() >= max_spots && !spots_.contains(key)) forget_coldest();
   HotSpot& spot = spots_[key];
   changed_ = true;

@@ -31,7 +31,8 @@ class Profile {
   // Reads the directory's profile; an absent, cut or altered one is an empty one.
   explicit Profile(std::string directory);
 
-  // Adds the request's heat to what is known of its hot block, and remembers the request's shape. The sum. `key`: heat_key().
+  // Adds the request's heat to what is known of its hot block, and remembers the request's shape. The sum. A request without
+  // heat, made ahead of time, changes nothing.
   u64 add(const Request& request);
 
   // Writes it if it has changed: often enough that little is lost, seldom enough that it costs nothing (the optimiser does it every

@@ -75,6 +75,19 @@ TEST_F(ProfileTest, TheHotBlockCountsAndNotWhatIsFormedAroundIt) {
   EXPECT_EQ(profile.add(other), other.heat);
 }
 
+TEST_F(ProfileTest, WhatIsMadeAheadOfTimeIsNotHot) {
+  Profile profile(directory_);
+  Request request = sample_request();
+  u64 heat = request.heat;
+  request.heat = 0;
+  EXPECT_EQ(profile.add(request), 0u);
+  EXPECT_TRUE(profile.spots().empty());
+  request.heat = heat;
+  profile.add(request);
+  request.heat = 0;
+  EXPECT_EQ(profile.add(request), heat);
+}
+
 TEST_F(ProfileTest, OfMemoryWithoutAFileOnlyTheHeatIsKept) {
   Profile profile(directory_);
   Request request = sample_request();
