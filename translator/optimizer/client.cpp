@@ -117,7 +117,8 @@ bool Client::State::connect(bool may_start) {
   int socket_fd = open_socket();
   if (socket_fd < 0) return fail("no socket", errno), false;
   int error = connect_socket(socket_fd);
-  if (error == ECONNREFUSED && options.image.empty()) return give_up("none is running, and ferry was built without one"), close(socket_fd), false;
+  if (error == ECONNREFUSED && options.image.empty())
+    return give_up("none is running, and ferry was built without one"), close(socket_fd), false;
   if (error == ECONNREFUSED && may_start) {
     error = start();
     if (error == 0) error = connect_socket(socket_fd);

@@ -17,11 +17,6 @@ using llvm::Instruction;
 using llvm::PHINode;
 using llvm::Value;
 
-namespace {
-
-constexpr int max_clones = 48;  // for one value in one block; beyond, it is left where it is
-
-// A block that leaves the region: nothing comes back from it.
 bool is_cold(const BasicBlock& block) {
   const BasicBlock* last = &block;
   for (int i = 0; i < 3 && !llvm::isa<llvm::ReturnInst>(last->getTerminator()); i++) {
@@ -30,6 +25,10 @@ bool is_cold(const BasicBlock& block) {
   }
   return llvm::isa<llvm::ReturnInst>(last->getTerminator());
 }
+
+namespace {
+
+constexpr int max_clones = 48;  // for one value in one block; beyond, it is left where it is
 
 bool is_pure(const Instruction& instruction) {
   return !instruction.isTerminator() && !instruction.mayHaveSideEffects() && !instruction.mayReadFromMemory() &&

@@ -3,9 +3,13 @@
 // with or those of the iteration before, so that each would be carried around. Here the loop carries one number that says which,
 // and the fault edge computes the flags again from the values that the iteration before has left.
 #pragma once
+#include "llvm/IR/BasicBlock.h"
 #include "llvm/IR/PassManager.h"
 
 namespace ferry::optimizer {
+
+// A block that leaves the region: nothing comes back from it.
+bool is_cold(const llvm::BasicBlock& block);
 
 struct ColdCodePass : llvm::PassInfoMixin<ColdCodePass> {
   llvm::PreservedAnalyses run(llvm::Function& function, llvm::FunctionAnalysisManager& analyses);

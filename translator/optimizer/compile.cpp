@@ -21,6 +21,7 @@
 
 #include "guest/check.h"  // after LLVM's headers, which use the name
 #include "translator/optimizer/cold_code.h"
+#include "translator/optimizer/lanes.h"
 #include "translator/optimizer/lift.h"
 #include "translator/optimizer/listing.h"
 #include "translator/optimizer/pack.h"
@@ -105,6 +106,7 @@ struct Compiler::State {
     passes.addPass(llvm::InstCombinePass(llvm::InstCombineOptions().setVerifyFixpoint(false)));
     passes.addPass(llvm::SimplifyCFGPass());
     passes.addPass(llvm::EarlyCSEPass());
+    passes.addPass(LanesPass());
     passes.addPass(ColdCodePass());
     passes.addPass(llvm::ADCEPass());
   }

@@ -453,7 +453,13 @@ void Lifter::make_access(llvm::CallInst& call, u32 offset, BasicBlock*& fault) {
   block->getTerminator()->eraseFromParent();
   builder_.SetInsertPoint(block);
   std::vector<Value*> arguments{builder_.CreateIntToPtr(call.getArgOperand(0), builder_.getPtrTy())};
-  if (!is_load) arguments.push_back(stored_lane != nullptr ? stored_lane : stored);
+  if (stored_lane != nullptr) {
+    llvm::Type* scalar = bytes == 4 ? builder_.getFloatTy() : builder_.getDoubleTy();
+    Value* lanes = builder_.CreateBitCast(stored_lane, llvm::FixedVectorType::get(scalar, 16 / bytes));
+    arguments.push_back(builder_.CreateExtractElement(lanes, u64{0}));
+  } else if (!is_load) {
+    arguments.push_back(stored);
+  }
   arguments.push_back(builder_.getInt32(offset));
   std::vector<llvm::Type*> types;
   for (Value* argument : arguments) types.push_back(argument->getType());
