@@ -165,10 +165,12 @@ void print_stats() {
   dprintf(log_fd,
           "process %d\ntranslated_instructions %lu\ntranslated_blocks %lu\ntranslate_ns %lu\ncode_bytes %lu\nflushes "
           "%lu\ninvalidated_blocks %lu\nregions_received %lu\nregions_loaded %lu\nregions_installed %lu\n"
-          "regions_discarded %lu\nregions_invalidated %lu\n",
+          "regions_discarded %lu\nregions_invalidated %lu\nregions_ns %lu\ntime_baseline_ms %lu\ntime_regions_ms %lu\n"
+          "time_elsewhere_ms %lu\n",
           getpid(), stats.translated_instructions, stats.translated_blocks, stats.translate_ns, stats.code_bytes,
           stats.flushes, stats.invalidated_blocks, stats.received_regions, stats.loaded_regions,
-          stats.installed_regions, stats.discarded_regions, stats.invalidated_regions);
+          stats.installed_regions, stats.discarded_regions, stats.invalidated_regions, stats.region_ns,
+          stats.baseline_ms, stats.regions_ms, stats.elsewhere_ms);
 }
 
 void end_process() {

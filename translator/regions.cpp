@@ -12,6 +12,7 @@
 #include "translator/optimizer/store.h"
 #include "translator/reference.h"
 #include "translator/state.h"
+#include "translator/statistics.h"
 
 namespace ferry::translator {
 
@@ -127,6 +128,7 @@ void ask_for(u64 pc, const Request& request) {
     return;
   }
   std::lock_guard guard(lock);  // before somebody takes the answer
+  Stopwatch stopwatch(region_ticks);
   u64 id = tier->client->submit(request);
   if (id == 0) return tier->heat.settle(pc);
   Asked& asked = tier->asked[id] = {request.base, pc, {}};
@@ -151,6 +153,7 @@ void become_hot(u64 pc) {
   std::optional<Request> request;
   {
     std::lock_guard guard(lock);
+    Stopwatch stopwatch(region_ticks);
     request = form_locked(pc, tier->heat.samples(pc), mapping);
     if (!request) tier->heat.refuse(pc);
   }
@@ -179,6 +182,7 @@ bool note_sample(Cpu& cpu, Exit& exit) {
   optimizer::Heat::Verdict verdict;
   {
     std::lock_guard guard(lock);
+    Stopwatch stopwatch(region_ticks);
     if (tier->client != nullptr && tier->client->outstanding()) {
       for (const Answer& answer : tier->client->take()) take_answer(answer);
     }

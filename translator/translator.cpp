@@ -3,7 +3,6 @@
 
 #include <signal.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include <cstring>
 
@@ -16,6 +15,7 @@
 #include "translator/reference.h"
 #include "translator/regions.h"
 #include "translator/state.h"
+#include "translator/statistics.h"
 #include "translator/stencil/host.h"
 
 namespace ferry::translator {
@@ -28,9 +28,7 @@ namespace {
 // Blocks between two looks at the outside world; about 20 to 100 microseconds.
 constexpr i32 block_budget = 8192;
 
-int fork_copy = -1;         // between before_fork and after_fork_in_*
-u64 translate_ticks;        // under the lock
-u64 start_ns, start_ticks;  // what two clocks showed at the start, to convert ticks by
+int fork_copy = -1;  // between before_fork and after_fork_in_*
 
 // Pages that have ever been translated lie in [low, high): most invalidations are decided by this alone.
 std::atomic<u64> translated_low = ~u64{0}, translated_high = 0;
@@ -60,12 +58,6 @@ void synchronize_locked(Cpu& cpu) {
   forget_targets(cpu);
 }
 
-u64 now_ns() {
-  timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return static_cast<u64>(t.tv_sec) * 1000000000 + static_cast<u64>(t.tv_nsec);
-}
-
 // The code at pc, translated if need be; 0 after a fetch fault. May move the thread to a newer generation, and then forgets
 // `edge`, which was of the old one.
 u64 find_or_translate(Cpu& cpu, const Edge*& edge) {
@@ -84,9 +76,8 @@ u64 find_or_translate(Cpu& cpu, const Edge*& edge) {
   if (u64 code = generation->map.find(cpu.pc)) return code;
   if (!executable_ranges.allows(cpu.pc)) return 0;  // a block does not leave its page
   note_translated(cpu.pc, cpu.pc + 4);
-  u64 start = options.stats ? stencil::ticks() : 0;
+  Stopwatch stopwatch(translate_ticks);
   baseline::Translation translation = baseline::translate(*generation, GuestAddr{cpu.pc}, find_stored);
-  if (options.stats) translate_ticks += stencil::ticks() - start;
   if (translation.instructions == 0) return translation.code;
   counters.translated_blocks++;
   counters.translated_instructions += translation.instructions;
@@ -145,10 +136,6 @@ void note_translated(u64 begin, u64 end) {
 
 void start(const Options& requested) {
   options = requested;
-  if (options.stats) {
-    start_ns = now_ns();
-    start_ticks = stencil::ticks();
-  }
   const char* missing = nullptr;
   if (!stencil::host_supported(missing))
     fatal(std::string("this CPU lacks ") + missing, "ferry needs x86-64-v3 (Haswell or Zen, and later)");
@@ -170,12 +157,14 @@ void attach(Cpu& cpu) {
   Generation* generation = current.load(std::memory_order_relaxed);
   generation->threads++;
   cpu.generation = generation;
+  watch_time(cpu);
 }
 
 void detach(Cpu& cpu) {
   munmap(cpu.jump_cache, sizeof(aarch64::JumpCacheEntry) * aarch64::jump_cache_size);
   std::lock_guard guard(lock);
   std::erase(attached, &cpu);
+  stop_watching_time(cpu);
   release(static_cast<Generation*>(cpu.generation));
   cpu.generation = nullptr;
 }
@@ -276,22 +265,12 @@ void after_fork_in_child(Cpu& cpu) {
   fork_copy = -1;
   generation->threads = 1;
   forget_requests();
+  watch_time_in_child(cpu);
   if (!copied || generation != current.load()) {
     // Without a copy the code memory is the parent's: leave it alone and start afresh.
     begin_generation();
   }
   lock.unlock();
-}
-
-Stats stats() {
-  std::lock_guard guard(lock);
-  Stats result = counters;
-  result.code_bytes = current.load()->used;
-  if (options.stats) {
-    double ns_per_tick = static_cast<double>(now_ns() - start_ns) / static_cast<double>(stencil::ticks() - start_ticks);
-    result.translate_ns = static_cast<u64>(static_cast<double>(translate_ticks) * ns_per_tick);
-  }
-  return result;
 }
 
 }  // namespace ferry::translator

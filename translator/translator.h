@@ -72,6 +72,9 @@ void after_fork_in_child(Cpu& cpu);
 struct Stats {
   u64 translated_blocks, translated_instructions, translate_ns, code_bytes, flushes, invalidated_blocks;
   // Regions: compiled for this process, found in the store, put in place; not put in place since the guest's code was another; dropped.
+  u64 region_ns;  // forming, asking for and installing them
+  // The guest's threads' time outside the kernel, where the kernel tells it; elsewhere: in ferry, helpers among it.
+  u64 baseline_ms, regions_ms, elsewhere_ms;
   u64 received_regions, loaded_regions, installed_regions, discarded_regions, invalidated_regions;
 };
 Stats stats();

@@ -57,7 +57,7 @@ else()
 endif()
 
 # ferry's options through execve: what is asked for here is said by the second program, or twice.
-set(counters "process [0-9]+\ntranslated_instructions COUNT\n.*regions_invalidated [0-9]+\n")
+set(counters "process [0-9]+\ntranslated_instructions COUNT\n.*time_elsewhere_ms [0-9]+\n")
 string(REPLACE COUNT "[1-9][0-9]+" some ${counters})
 string(REPLACE COUNT 0 none ${counters})
 guest_program(handed_on_stats SOURCES handed_on.c EXECUTES FERRY_OPTIONS --stats STDERR ${some})
