@@ -186,11 +186,8 @@ bool note_sample(Cpu& cpu, Exit& exit) {
     if (tier->client != nullptr && tier->client->outstanding()) {
       for (const Answer& answer : tier->client->take()) take_answer(answer);
     }
+    if (is_asked_for(pc)) return false;
     verdict = tier->heat.sample(pc, current.load(std::memory_order_relaxed)->regions.count_at(pc));
-    if (verdict == optimizer::Heat::Verdict::hot && is_asked_for(pc)) {
-      tier->heat.postpone(pc);
-      return false;
-    }
   }
   if (verdict == optimizer::Heat::Verdict::hot) become_hot(pc);
   return verdict == optimizer::Heat::Verdict::warm && trace(cpu, exit);

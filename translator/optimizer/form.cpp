@@ -21,7 +21,7 @@ constexpr u64 page_size = 4096;
 constexpr size_t max_walk = 700, max_straight = 250, max_callee = 250, max_region = 1000;
 constexpr int max_call_depth = 4;
 // A branch that was seen so often and never went one way hardly ever does.
-constexpr u32 enough_seen = 4;
+constexpr u32 enough_seen = 8;
 constexpr size_t max_sites = 16384;
 // An instruction that so many regions hold is left to them.
 constexpr u32 max_overlap = 3;

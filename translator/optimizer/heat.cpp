@@ -24,15 +24,10 @@ Heat::Verdict Heat::sample(u64 pc, u32 regions_there) {
 }
 
 void Heat::settle(u64 pc) {
-  postpone(pc);
-  Spot& spot = spots_[pc];
-  if (spot.times < max_doublings) spot.times++;
-}
-
-void Heat::postpone(u64 pc) {
   Spot& spot = spots_[pc];
   spot.samples = 0;
   spot.state = State::counting;
+  if (spot.times < max_doublings) spot.times++;
 }
 
 void Heat::refuse(u64 pc) { spots_[pc].state = State::refused; }

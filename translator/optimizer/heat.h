@@ -21,7 +21,6 @@ class Heat {
   Verdict sample(u64 pc, u32 regions_there);
 
   void settle(u64 pc);    // its region is in place, or has been lost on the way: count anew, to twice as much
-  void postpone(u64 pc);  // it was hot too soon: count anew
   void refuse(u64 pc);    // nothing can be made of it: never again
   void settle_all();      // nothing is waited for any more
 
