@@ -13,7 +13,7 @@ struct Mapping {
   bool unchanging = false;  // a private mapping that is not writable: another process will find the same there
 };
 
-// The mapping that holds the address. Where there is no /proc nothing is known. Some 10 to 100 microseconds.
+// The mapping that holds the address; where there is no /proc, all of memory, as what is no file's. Some 10 to 100 microseconds.
 Mapping find_mapping(u64 address);
 
 }  // namespace ferry::optimizer

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 
@@ -19,11 +20,17 @@ namespace ferry::optimizer {
 
 namespace {
 
-u32 half_of_the_cores() {
+u32 count_cores() {
   cpu_set_t cores;
   CPU_ZERO(&cores);
-  u32 count = sched_getaffinity(0, sizeof cores, &cores) == 0 ? static_cast<u32>(CPU_COUNT(&cores)) : 1;
-  return count > 1 ? count / 2 : 1;
+  return sched_getaffinity(0, sizeof cores, &cores) == 0 ? static_cast<u32>(CPU_COUNT(&cores)) : 1;
+}
+
+// 0: half of them.
+u32 worker_count(u64 wanted) {
+  u32 cores = count_cores();
+  if (wanted == 0) return std::max(cores / 2, 1u);
+  return static_cast<u32>(std::min<u64>(wanted, cores));
 }
 
 u64 number(std::string_view name, std::string_view text) {
@@ -47,7 +54,7 @@ void assign(ServerOptions& options, std::string_view name, std::string_view text
   else if (name == "idle-ms")
     options.idle_ms = static_cast<u32>(number(name, text));
   else if (name == "cores")
-    options.workers = number(name, text) != 0 ? static_cast<u32>(number(name, text)) : half_of_the_cores();
+    options.workers = worker_count(number(name, text));
   else if (name == "cpu-limit-ms")
     options.worker.cpu_limit_ms = static_cast<u32>(number(name, text));
   else if (name == "memory-limit")
@@ -85,7 +92,7 @@ void handle_signals() {
 
 int run_optimizer(int argc, char** argv, CompilerFactory make_compiler, const std::function<std::string()>& describe) {
   ServerOptions options;
-  options.workers = half_of_the_cores();
+  options.workers = worker_count(0);
   for (int i = 1; i < argc; i++) {
     std::string_view word = argv[i];
     size_t equals = word.find('=');
