@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/Dominators.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Instructions.h"
@@ -29,10 +30,13 @@ bool is_cold(const BasicBlock& block) {
 namespace {
 
 constexpr int max_clones = 48;  // for one value in one block; beyond, it is left where it is
+constexpr unsigned max_edges = 256;  // into one block, likewise
 
+// Where a phi is computed again, so is what each of its edges brings: also what was computed under a condition. A division by zero
+// must not be, nor a conversion of floating point, whose sticky flags LLVM does not see.
 bool is_pure(const Instruction& instruction) {
-  return !instruction.isTerminator() && !instruction.mayHaveSideEffects() && !instruction.mayReadFromMemory() &&
-         !llvm::isa<llvm::AllocaInst, PHINode>(instruction);
+  return !instruction.isTerminator() && !instruction.mayReadFromMemory() &&
+         !llvm::isa<llvm::AllocaInst, PHINode>(instruction) && llvm::isSafeToSpeculativelyExecute(&instruction);
 }
 
 // The values of hot blocks that, directly or through each other, only cold blocks use.
@@ -89,6 +93,8 @@ class Mover {
     made_.clear();
     builder_.emplace(&*block.getFirstInsertionPt());
     for (Instruction& user : llvm::make_early_inc_range(block)) {
+      // What the block's own phis take is wanted before it, on some of the ways to it.
+      if (llvm::isa<PHINode>(user)) continue;
       for (llvm::Use& use : user.operands()) {
         if (!cold_.contains(use.get())) continue;
         budget_ = max_clones;
@@ -123,14 +129,35 @@ class Mover {
       if (value == nullptr) return nullptr;
       operands.push_back(value);
     }
+    if (llvm::isa<llvm::FCmpInst>(instruction) && !path.empty()) {
+      // A comparison that the guest did not make must not raise a sticky flag: what would be compared may be anything.
+      Value* made = was_taken(path);
+      for (Value*& operand : operands)
+        operand = builder_->CreateSelect(made, operand, llvm::Constant::getNullValue(operand->getType()));
+    }
     Instruction* copy = instruction.clone();
     for (unsigned i = 0; i < operands.size(); i++) copy->setOperand(i, operands[i]);
     builder_->Insert(copy);
     return copy;
   }
 
+  // Whether control has come along all the edges. Beyond one that was not taken the numbers of those before it mean nothing.
+  Value* was_taken(const Path& path) {
+    Value* result = nullptr;
+    for (Path rest = path; !rest.empty();) {
+      Edge edge = rest.back();
+      rest.pop_back();
+      Path later(path.begin() + static_cast<i64>(rest.size()) + 1, path.end());
+      PHINode* numbers = selector(edge.to);
+      Value* taken = builder_->CreateICmpEQ(carry(numbers, later), numbers->getIncomingValueForBlock(edge.from));
+      result = result == nullptr ? taken : builder_->CreateLogicalAnd(result, taken);
+    }
+    return result;
+  }
+
   Value* choose(PHINode& phi, const Path& path) {
     BasicBlock* block = phi.getParent();
+    if (phi.getNumIncomingValues() > max_edges) return nullptr;
     Value* result = nullptr;
     Value* which = nullptr;
     for (unsigned i = 0; i < phi.getNumIncomingValues(); i++) {
@@ -142,21 +169,22 @@ class Mover {
         result = value;
         continue;
       }
+      // The block's phis need not list its edges in one order.
+      Value* number = selector(block)->getIncomingValueForBlock(phi.getIncomingBlock(i));
       if (which == nullptr) which = carry(selector(block), path);
-      result =
-          builder_->CreateSelect(builder_->CreateICmpEQ(which, builder_->getInt8(static_cast<u8>(i))), value, result);
+      result = builder_->CreateSelect(builder_->CreateICmpEQ(which, number), value, result);
     }
     return result;
   }
 
-  // The number of the edge by which control has come into the block.
+  // The number of the edge by which control has come into the block. Edges from one block are one edge.
   PHINode* selector(BasicBlock* block) {
     PHINode*& result = selectors_[block];
     if (result == nullptr) {
       auto& model = llvm::cast<PHINode>(block->front());
       result = PHINode::Create(builder_->getInt8Ty(), model.getNumIncomingValues(), "", block->begin());
-      for (unsigned i = 0; i < model.getNumIncomingValues(); i++)
-        result->addIncoming(builder_->getInt8(static_cast<u8>(i)), model.getIncomingBlock(i));
+      for (BasicBlock* from : model.blocks())
+        result->addIncoming(builder_->getInt8(static_cast<u8>(model.getBasicBlockIndex(from))), from);
     }
     return result;
   }
