@@ -29,7 +29,7 @@ bool is_cold(const BasicBlock& block) {
 
 namespace {
 
-constexpr int max_clones = 48;  // for one value in one block; beyond, it is left where it is
+constexpr int max_clones = 48;       // for one value in one block; beyond, it is left where it is
 constexpr unsigned max_edges = 256;  // into one block, likewise
 
 // Where a phi is computed again, so is what each of its edges brings: also what was computed under a condition. A division by zero

@@ -21,6 +21,7 @@
 
 #include "guest/check.h"  // after LLVM's headers, which use the name
 #include "translator/optimizer/cold_code.h"
+#include "translator/optimizer/comparisons.h"
 #include "translator/optimizer/lanes.h"
 #include "translator/optimizer/lift.h"
 #include "translator/optimizer/listing.h"
@@ -109,6 +110,7 @@ struct Compiler::State {
     passes.addPass(LanesPass());
     passes.addPass(ColdCodePass());
     passes.addPass(llvm::ADCEPass());
+    passes.addPass(QuietComparisonsPass());
   }
 
   void optimise(llvm::Function& function) {

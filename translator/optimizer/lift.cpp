@@ -361,6 +361,8 @@ Value* Lifter::lift_instruction(const GuestInstruction& instruction, u32 offset)
     }
     llvm::APInt distance(64, 0);
     Value* pointer = llvm::getPointerOperand(one)->stripAndAccumulateConstantOffsets(layout_, distance, true);
+    // An atomic operation that LLVM knew to change nothing would become a load, or nothing at all, which cannot fault alike.
+    if (semantic.use == Use::exact && distance == offsetof(Cpu, zero)) continue;
     if (pointer == cpu_ && !slots_->rewrite(*one, distance.getSExtValue(), written)) failed_ = true;
   }
   written_ |= written;
@@ -370,6 +372,15 @@ Value* Lifter::lift_instruction(const GuestInstruction& instruction, u32 offset)
   marker->eraseFromParent();
   builder_.SetInsertPoint(end);
   return result;
+}
+
+// clang's elementwise builtins do not ask how floating point is to be compiled.
+void make_strict(llvm::ConstrainedFPIntrinsic& call) {
+  auto metadata = [&](const char* text) {
+    return llvm::MetadataAsValue::get(call.getContext(), llvm::MDString::get(call.getContext(), text));
+  };
+  call.setArgOperand(call.arg_size() - 1, metadata("fpexcept.strict"));
+  if (call.getRoundingMode()) call.setArgOperand(call.arg_size() - 2, metadata("round.dynamic"));
 }
 
 // What refers to the semantic functions' module is made to refer to this one; guest accesses become such with edges.
@@ -388,6 +399,7 @@ void Lifter::settle(Instruction& instruction, u32 offset, BasicBlock*& fault) {
     call->replaceAllUsesWith(plain);
     call->eraseFromParent();
   } else if (callee->isIntrinsic()) {
+    if (auto* constrained = llvm::dyn_cast<llvm::ConstrainedFPIntrinsic>(call)) make_strict(*constrained);
     call->setCalledFunction(module_->getOrInsertFunction(name, callee->getFunctionType(), callee->getAttributes()));
   } else {
     std::string symbol = helper_prefix + name.str();

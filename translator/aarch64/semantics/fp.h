@@ -347,6 +347,17 @@ FERRY_INLINE W truncate_to_signed(T a) {
   }
 }
 
+// Volatile, for the sake of its sticky flags: they are wanted even where the result is not.
+template <class T>
+FERRY_INLINE i64 truncate_in_range(T a) {
+  i64 result;
+  if constexpr (sz_of<T> == 0)
+    asm volatile("vcvttss2si %1, %0" : "=r"(result) : "x"(a));
+  else
+    asm volatile("vcvttsd2si %1, %0" : "=r"(result) : "x"(a));
+  return result;
+}
+
 template <class T>
 FERRY_INLINE void raise_inexact_unless_integral(T a) {
   T unused;
@@ -372,7 +383,7 @@ FERRY_INLINE W to_integer(Cpu& cpu, T a) {
     if (__builtin_expect(!(__builtin_isgreater(integral, minus_one) && __builtin_isless(integral, limit)), 0)) {
       return to_integer_out_of_line<rounding, W>(cpu, a, 0);
     }
-    result = static_cast<W>(truncate_to_signed<i64>(integral));
+    result = static_cast<W>(truncate_in_range(integral));
   }
   if constexpr (rounding != Rounding::zero) raise_inexact_unless_integral(a);
   return result;
