@@ -1,6 +1,7 @@
 // Random words of a row and random register states that make instructions do something: numbers at the ends of ranges,
 // special floating-point values, addresses in the data window.
 #pragma once
+#include <cstdlib>
 #include <iterator>
 #include <random>
 #include <string_view>
@@ -27,6 +28,12 @@ inline bool oracle_knows(std::string_view row) {
     if (row == name) return false;
   }
   return true;
+}
+
+// FERRY_TEST_SEED, FERRY_TEST_CASES and the like.
+inline u64 from_environment(const char* name, u64 otherwise) {
+  const char* text = getenv(name);
+  return text != nullptr ? strtoull(text, nullptr, 0) : otherwise;
 }
 
 class CaseGenerator {

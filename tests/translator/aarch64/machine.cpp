@@ -66,6 +66,10 @@ void Machine::place_block(u64 slot, std::span<const u32> words) {
   translator::invalidate(GuestAddr{address}, GuestAddr{address + sizeof all});
 }
 
+void Machine::protect_code(bool read_only) {
+  mprotect(reinterpret_cast<void*>(ORACLE_CODE), ORACLE_CODE_SIZE, read_only ? PROT_READ : PROT_READ | PROT_WRITE);
+}
+
 OracleResult Machine::run(Tier tier, const OracleState& state, u64 instructions) {
   memcpy(cpu_.x, state.x, sizeof state.x);
   cpu_.sp = state.sp;
@@ -80,10 +84,11 @@ OracleResult Machine::run(Tier tier, const OracleState& state, u64 instructions)
   cpu_.exclusive_address = ~u64{0};
 
   translator::Exit exit{translator::ExitReason::poll};
-  if (tier == Tier::baseline)
-    exit = translator::run(cpu_);
-  else
+  if (tier == Tier::reference)
     for (u64 n = 0; n < instructions && exit.reason == translator::ExitReason::poll; n++) exit = translator::step(cpu_);
+  else
+    exit = translator::run(cpu_);
+  exit_ = exit;
   OracleResult result{};
   memcpy(result.state.x, cpu_.x, sizeof cpu_.x);
   result.state.sp = cpu_.sp;

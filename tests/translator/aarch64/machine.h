@@ -10,7 +10,7 @@
 
 namespace ferry::test {
 
-enum class Tier { reference, baseline };
+enum class Tier { reference, baseline, region };  // region: where one has been installed, see region_tier.h
 
 class Machine {
  public:
@@ -23,12 +23,19 @@ class Machine {
   // Puts up to ORACLE_BLOCK_WORDS words into block slot `slot`, followed by BRK #0s; likewise.
   void place_block(u64 slot, std::span<const u32> words);
 
+  // Whether the slots are read-only: then no case can change another's.
+  void protect_code(bool read_only);
+
   // Runs the instructions in the slot of state.pc from `state`. A result's pc after completed ones is the next pc.
   OracleResult run(Tier tier, const OracleState& state, u64 instructions = 1);
+
+  // How the last run ended.
+  const translator::Exit& last_exit() const { return exit_; }
 
  private:
   Machine();
   aarch64::Cpu cpu_{};
+  translator::Exit exit_{};
 };
 
 // The differences between two results, one line each; empty when there are none. FP state only where asked.

@@ -19,11 +19,6 @@ namespace {
 using aarch64::Row;
 using aarch64::RowId;
 
-u64 from_environment(const char* name, u64 otherwise) {
-  const char* text = getenv(name);
-  return text != nullptr ? strtoull(text, nullptr, 0) : otherwise;
-}
-
 struct Failure {
   int count = 0;
   std::string first;

@@ -3,9 +3,7 @@
 // whose outcome the oracle told; read it, then add it to the section's file.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <random>
 #include <set>
@@ -13,56 +11,10 @@
 #include "tests/translator/aarch64/case_generator.h"
 #include "tests/translator/aarch64/machine.h"
 #include "tests/translator/aarch64/oracle_client.h"
-#include "tests/translator/aarch64/sentence.h"
+#include "tests/translator/aarch64/sentence_cases.h"
 
 namespace ferry::test {
 namespace {
-
-struct Line {
-  std::string text, place;
-};
-
-std::vector<Line> all_lines() {
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(FERRY_SENTENCES)) files.push_back(entry.path());
-  std::sort(files.begin(), files.end());
-  std::vector<Line> lines;
-  for (const auto& path : files) {
-    std::ifstream file(path);
-    std::string text;
-    for (int number = 1; std::getline(file, text); number++) {
-      if (!text.empty() && text[0] != '#')
-        lines.push_back({text, path.filename().string() + ":" + std::to_string(number)});
-    }
-  }
-  return lines;
-}
-
-// Sentences stand apart, so that a branch in one does not run into another.
-constexpr size_t stride = 8;
-size_t slot_of(size_t sentence) { return sentence * stride + stride / 2; }
-u64 slot_pc(size_t slot) { return ORACLE_CODE + slot * ORACLE_SLOT; }
-
-// The result that the sentence promises, in the form that a run gives it.
-OracleResult promised(const Sentence& sentence) {
-  OracleResult result{};
-  result.state = sentence.after;
-  result.signal = sentence.signal;
-  u64* window = reinterpret_cast<u64*>(ORACLE_WINDOW);
-  for (const MemoryWord& m : sentence.memory_before) window[m.offset / 8] = m.value;
-  for (const MemoryWord& m : sentence.memory_after) window[m.offset / 8] = m.value;
-  oracle_check_window(&result);
-  return result;
-}
-
-void set_memory(const Sentence& sentence) {
-  for (const MemoryWord& m : sentence.memory_before) reinterpret_cast<u64*>(ORACLE_WINDOW)[m.offset / 8] = m.value;
-}
-
-// A branch's target holds no tested instruction: what happens there is not part of the sentence.
-void stop_at_branch(const Sentence& sentence, OracleResult& result) {
-  if (sentence.signal == 0 && sentence.after.pc != sentence.before.pc + 4) result.signal = 0;
-}
 
 TEST(Sentences, HoldInReferenceAndBaseline) {
   Machine& machine = Machine::instance();
