@@ -12,6 +12,7 @@
 #include "command/run.h"
 #include "command/sysroot_command.h"
 #include "guest/check.h"
+#include "translator/optimizer/image.h"
 
 int main(int argc, char** argv) {
   using namespace ferry;
@@ -22,6 +23,7 @@ int main(int argc, char** argv) {
 
   if (auto handover = syscalls::parse_handover(argc, argv)) command::run_handed_over(std::move(*handover), environment);
   if (getauxval(AT_FLAGS) & AT_FLAGS_PRESERVE_ARGV0) command::run_registered(arguments, environment);
+  if (argc > 1 && std::string_view{argv[1]} == optimizer::image_argument) optimizer::enter_image(argv);
 
   std::string_view first = arguments.empty() ? "" : arguments[0];
   if (first == "sysroot") return command::run_sysroot_command(arguments.subspan(1));

@@ -150,6 +150,7 @@ void start_optimizer(const syscalls::Handover& handover) {
   if (!handover.optimizer) return;
   optimizer::ClientOptions client;
   client.image = optimizer::image();
+  client.self_argument = optimizer::image_argument;
   client.identity = optimizer::store_identity();
   client.directory = handover.store_directory;
   client.store_limit = handover.store_limit;

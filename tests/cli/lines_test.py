@@ -29,6 +29,7 @@ with tempfile.TemporaryDirectory() as name:
     (folder / "cut").chmod(0o755)
     refuses(2, "no program")
     refuses(2, "--bogus", "--bogus", "/bin/true")
+    refuses(126, "the optimiser", "--optimizer")
     refuses(2, "categories", "--log", "nosuch", "/bin/true")
     refuses(2, "FERRY_STRACE", "/bin/true", FERRY_STRACE="perhaps")
     refuses(127, "no such file", f"{name}/missing")

@@ -155,7 +155,12 @@ int Client::State::start() {
   int error =
       bind(listener, reinterpret_cast<sockaddr*>(&address), size) == 0 && listen(listener, 128) == 0 ? 0 : errno;
   if (error == 0) {
-    LaunchOptions program{options.image, {"ferry-optimizer"}, listener, log_fd > 2 ? log_fd : -1};
+    LaunchOptions program{.image = options.image,
+                          .arguments = {"ferry-optimizer"},
+                          .self = !options.self_argument.empty(),
+                          .input = listener,
+                          .errors = log_fd > 2 ? log_fd : -1};
+    if (program.self) program.arguments.push_back(options.self_argument);
     auto argument = [&](const char* name, const std::string& value) {
       program.arguments.push_back(std::string{name} + "=" + value);
     };

@@ -17,12 +17,14 @@ namespace ferry::optimizer {
 
 struct ClientOptions {
   std::span<const u8> image;  // the optimiser's executable; empty: only one that runs already is used
-  std::string identity;       // store_identity(): client and optimiser must have the same
-  std::string directory;      // of the store, for an optimiser that is started; empty: it keeps none
-  u64 store_limit = 0;        // StoreOptions::limit; 0: the default one
-  std::string socket_name;    // empty: made from the user's id, the identity and the directory
-  u32 idle_seconds = 60;      // an optimiser that is started ends after this long with nothing to do
-  u32 cores = 0;              // how many compile at a time; 0: half of the machine's
+  std::string
+      self_argument;     // not empty: with this first argument this process's own executable becomes the image, cheaper
+  std::string identity;  // store_identity(): client and optimiser must have the same
+  std::string directory;    // of the store, for an optimiser that is started; empty: it keeps none
+  u64 store_limit = 0;      // StoreOptions::limit; 0: the default one
+  std::string socket_name;  // empty: made from the user's id, the identity and the directory
+  u32 idle_seconds = 60;    // an optimiser that is started ends after this long with nothing to do
+  u32 cores = 0;            // how many compile at a time; 0: half of the machine's
   // Keep a descriptor out of the guest's way and out of its hands, and give it back: numbers are shared with the guest. The first
   // returns the descriptor's new number; null where there is no guest.
   int (*take_descriptor)(int fd) = nullptr;

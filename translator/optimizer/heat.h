@@ -20,9 +20,9 @@ class Heat {
   // less often.
   Verdict sample(u64 pc, u32 regions_there);
 
-  void settle(u64 pc);    // its region is in place, or has been lost on the way: count anew, to twice as much
-  void refuse(u64 pc);    // nothing can be made of it: never again
-  void settle_all();      // nothing is waited for any more
+  void settle(u64 pc);  // its region is in place, or has been lost on the way: count anew, to twice as much
+  void refuse(u64 pc);  // nothing can be made of it: never again
+  void settle_all();    // nothing is waited for any more
 
   u32 samples(u64 pc) const;
 

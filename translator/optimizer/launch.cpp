@@ -121,18 +121,26 @@ void reset_process() {
   raw(SYS_chdir, address_of("/"));
 }
 
+// Returns when it fails.
+void execute_image(const Plan& plan) {
+  u64 none = 0, every = ~u64{0};
+  raw(SYS_rt_sigprocmask, SIG_SETMASK, address_of(&none), 0, 8);
+  char* environment[] = {nullptr};
+  raw(SYS_execveat, image_fd, address_of(""), address_of(plan.arguments.data()), address_of(environment),
+      AT_EMPTY_PATH);
+  raw(SYS_rt_sigprocmask, SIG_SETMASK, address_of(&every), 0, 8);
+}
+
 int second_process(void* argument) {
   const Plan& plan = *static_cast<Plan*>(argument);
   raw(SYS_setpriority, PRIO_PROCESS, 0, 10);  // the guest goes first, above all now
   reset_process();
   arrange_descriptors(plan.options);
-  if (make_image(plan.options)) {
-    u64 none = 0;
-    raw(SYS_rt_sigprocmask, SIG_SETMASK, address_of(&none), 0, 8);
-    char* environment[] = {nullptr};
-    raw(SYS_execveat, image_fd, address_of(""), address_of(plan.arguments.data()), address_of(environment),
-        AT_EMPTY_PATH);
-  }
+  if (plan.options.self &&
+      raw(SYS_openat, static_cast<u64>(AT_FDCWD), address_of("/proc/self/exe"), O_PATH | O_CLOEXEC) == image_fd)
+    execute_image(plan);
+  raw(SYS_close, image_fd);
+  if (make_image(plan.options)) execute_image(plan);
   raw(SYS_exit_group, 127);
   __builtin_unreachable();
 }

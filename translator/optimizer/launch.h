@@ -1,6 +1,6 @@
 // Starts a program that is in this process's memory, as a process that has nothing to do with the guest: not its child, in a session
 // of its own, without its descriptors, signals and directory. Needs no /proc and no file system (memfd_create(2), execveat(2)), copies no
-// page tables however large the guest is, and holds nobody up: the copying of the image is done beside the guest.
+// page tables however large the guest is, and holds nobody up: if the image is copied, it is beside the guest.
 #pragma once
 #include <span>
 #include <string>
@@ -13,8 +13,10 @@ namespace ferry::optimizer {
 struct LaunchOptions {
   std::span<const u8> image;  // whole pages of a file's read-only mapping: they are given back after they were copied
   std::vector<std::string> arguments;  // with the name first
-  int input = -1;                      // the program's descriptor 0
-  int errors = -1;                     // its descriptors 1 and 2; -1: /dev/null
+  bool self =
+      false;  // this process's own executable is tried first, with the same arguments: it knows how to become the image
+  int input = -1;   // the program's descriptor 0
+  int errors = -1;  // its descriptors 1 and 2; -1: /dev/null
 };
 
 // Whether processes can be made; what comes of it shows only at `input`. At any time, in a process with any threads.
