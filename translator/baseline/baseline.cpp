@@ -139,7 +139,7 @@ void select_stencils(Plan& plan, const stencil::Library& library) {
     if (form != 0) selected = stencil::form_id(selected, base, form);
     plan.body_size += library.stencils[selected].size;
     if (base.result != 0) last = instruction.operands[base.result - 1];
-    if (instruction.writes_flags()) flags_travel = true;
+    if (instruction.writes_flags()) flags_travel = !fused;  // they do not travel out of a branch
     if (fused) i++;
   }
   if (plan.undefined) plan.body_size += library.stencils[stencil_of(Glue::leave_at)].size;

@@ -242,19 +242,12 @@ struct Reading<function> {
       [[clang::musttail]] return next(cpu, FERRY_PASS_ON);
     } else {
       auto result = with_holes<forwarded>(cpu, *flag_cpu, last, IntsBelow<operand_count>{});
-      if constexpr (flags.writes) {
-        if constexpr (flags.separate) copy_flags(*cpu, separate);
-        n = flag_cpu->n;
-        z = flag_cpu->z;
-        c = flag_cpu->c;
-        v = flag_cpu->v;
-      }
+      // After a branch hardly anything reads the flags again: they do not travel on from there.
+      if constexpr (flags.writes && flags.separate) copy_flags(*cpu, separate);
       if constexpr (control == Control::branch) {
         // What travels is the same on both ways: clang would rather load what the condition tells of it on each way anew. Not
         // where the host's flags decide, which the assembly would destroy.
         if constexpr (!flags.writes && operand_count > 1) asm("" : "+r"(last));
-        if constexpr (flags.writes)
-          if (__builtin_constant_p(c) && __builtin_constant_p(v)) asm("" : "+r"(c), "+r"(v));
         // Unlikely, so that going on is falling through: blocks extend past conditional branches.
         if (__builtin_expect(result.taken, 0)) [[clang::musttail]]
           return taken(cpu, FERRY_PASS_ON);
