@@ -12,8 +12,11 @@
 #include <thread>
 
 #include "tests/translator/guest_code.h"
+#include "translator/stencil/cpu_bias.h"
 
-// x9 += 1 (the mark); x0 += x1 by a loop of x1 turns that polls; jumps to the exit after it. The CPU is in r12.
+#define biased_offset(member) (offsetof(ferry::aarch64::Cpu, member) - ferry::stencil::cpu_bias)
+
+// x9 += 1 (the mark); x0 += x1 by a loop of x1 turns that polls; jumps to the exit after it. The biased CPU is in r12.
 extern "C" [[gnu::naked, gnu::used]] void ferry_test_counting_code() {
   asm(R"(
     .globl counting_begin, counting_exit, counting_base, counting_end
@@ -38,8 +41,8 @@ counting_exit:
 counting_end:
 )"
       :
-      : [budget] "i"(offsetof(ferry::aarch64::Cpu, budget)), [x0] "i"(offsetof(ferry::aarch64::Cpu, x)),
-        [pc] "i"(offsetof(ferry::aarch64::Cpu, pc)), [reason] "i"(offsetof(ferry::aarch64::Cpu, exit_reason)),
+      : [budget] "i"(biased_offset(budget)), [x0] "i"(biased_offset(x)), [pc] "i"(biased_offset(pc)),
+        [reason] "i"(biased_offset(exit_reason)),
         [poll] "i"(static_cast<int>(ferry::translator::ExitReason::region_poll)));
 }
 extern "C" const ferry::u8 counting_begin[], counting_exit[], counting_base[], counting_end[];
@@ -85,7 +88,7 @@ loading_edge_base:
 loading_end:
 )"
       :
-      : [x0] "i"(offsetof(ferry::aarch64::Cpu, x)), [pc] "i"(offsetof(ferry::aarch64::Cpu, pc)));
+      : [x0] "i"(biased_offset(x)), [pc] "i"(biased_offset(pc)));
 }
 extern "C" const ferry::u8 loading_begin[], loading_access[], loading_edge[], loading_edge_base[],
     loading_second_base[], loading_helper[], loading_exit[], loading_end[];

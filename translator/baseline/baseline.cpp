@@ -116,6 +116,16 @@ bool fuse_pair(Plan& plan, u32 i) {
   return true;
 }
 
+// The id of the short stencil, if there is one and the operands fit.
+u16 shortest(const stencil::Library& library, u16 id, const Instruction& instruction) {
+  const stencil::Stencil& stencil = library.stencils[id];
+  if (stencil.short_id == 0) return id;
+  for (int i = 0; i < semantic::max_operands; i++) {
+    if ((stencil.short_operands >> i & 1) != 0 && instruction.operands[i] >= stencil::short_limit) return id;
+  }
+  return stencil.short_id;
+}
+
 // Selects each instruction's stencil: fused pairs, and forms that take operands and flags from the host registers that the
 // instructions before have left them in.
 void select_stencils(Plan& plan, const stencil::Library& library) {
@@ -137,6 +147,7 @@ void select_stencils(Plan& plan, const stencil::Library& library) {
       }
     }
     if (form != 0) selected = stencil::form_id(selected, base, form);
+    selected = shortest(library, selected, instruction);
     plan.body_size += library.stencils[selected].size;
     if (base.result != 0) last = instruction.operands[base.result - 1];
     if (instruction.writes_flags()) flags_travel = !fused;  // they do not travel out of a branch

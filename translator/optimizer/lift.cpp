@@ -15,6 +15,7 @@
 #include "translator/optimizer/guest_code.h"
 #include "translator/optimizer/slots.h"
 #include "translator/optimizer/target.h"
+#include "translator/stencil/cpu_bias.h"
 #include "translator/stencil/host.h"
 
 namespace ferry::optimizer {
@@ -160,13 +161,14 @@ Lifter::Lifter(const Request& request, SemanticsLibrary& semantics, const llvm::
   module_->setDataLayout(layout);
   module_->setTargetTriple(target_triple);
   module_->setPICLevel(llvm::PICLevel::SmallPIC);
-  // preserve_none passes the Cpu where stencils keep it; the second parameter numbers the entry.
+  // preserve_none passes the biased Cpu where stencils keep it; the second parameter numbers the entry.
   code_type_ = llvm::FunctionType::get(builder_.getVoidTy(), {builder_.getPtrTy(), builder_.getInt64Ty()}, false);
   function_ = code_symbol(region_symbol);
   function_->addFnAttr(llvm::Attribute::StrictFP);
   function_->addFnAttr(llvm::Attribute::NoUnwind);
-  cpu_ = function_->getArg(0);
   builder_.SetInsertPoint(new_block());
+  cpu_ = builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), function_->getArg(0),
+                                             -static_cast<u64>(stencil::cpu_bias));
   auto* base = new llvm::GlobalVariable(*module_, builder_.getInt64Ty(), true, llvm::GlobalValue::ExternalLinkage,
                                         nullptr, base_symbol);
   base->setDSOLocal(true);
@@ -200,7 +202,8 @@ Function* Lifter::code_symbol(const std::string& name) {
 }
 
 void Lifter::jump_to(Value* code) {
-  llvm::CallInst* jump = builder_.CreateCall(code_type_, code, {cpu_, llvm::PoisonValue::get(builder_.getInt64Ty())});
+  llvm::CallInst* jump =
+      builder_.CreateCall(code_type_, code, {function_->getArg(0), llvm::PoisonValue::get(builder_.getInt64Ty())});
   jump->setCallingConv(llvm::CallingConv::PreserveNone);
   jump->setTailCallKind(llvm::CallInst::TCK_MustTail);
   builder_.CreateRetVoid();
@@ -361,9 +364,10 @@ Value* Lifter::lift_instruction(const GuestInstruction& instruction, u32 offset)
     }
     llvm::APInt distance(64, 0);
     Value* pointer = llvm::getPointerOperand(one)->stripAndAccumulateConstantOffsets(layout_, distance, true);
+    i64 offset_in_cpu = distance.getSExtValue() + static_cast<i64>(stencil::cpu_bias);
     // An atomic operation that LLVM knew to change nothing would become a load, or nothing at all, which cannot fault alike.
-    if (semantic.use == Use::exact && distance == offsetof(Cpu, zero)) continue;
-    if (pointer == cpu_ && !slots_->rewrite(*one, distance.getSExtValue(), written)) failed_ = true;
+    if (semantic.use == Use::exact && offset_in_cpu == offsetof(Cpu, zero)) continue;
+    if (pointer == function_->getArg(0) && !slots_->rewrite(*one, offset_in_cpu, written)) failed_ = true;
   }
   written_ |= written;
   Value* result = marker->getOperand(0);

@@ -1,6 +1,8 @@
 // forge: turns the object files of stencil-compiled semantic functions into a stencil library (library.h).
-//   forge OUTPUT.bin HELPERS.inc OBJECT...
+//   forge OUTPUT.bin HELPERS.inc OBJECT... [--short OBJECT... --again OBJECT...]
 // Each object carries a `ferry_stencils` section of {id, function} pairs; the functions' relocations are the holes.
+// The short objects are the same functions assembled with constants of one byte, two different ones, in place of the holes that are
+// offsets into Cpu: where the two differ the short stencils have their holes.
 // Works for both hosts: the object's e_machine selects the relocation types (x86-64 psABI, AArch64 ELF supplement).
 #include <elf.h>
 
@@ -133,6 +135,7 @@ std::optional<Patch> patch_of(u16 machine, u32 type) {
 struct Forge {
   std::vector<Stencil> stencils;
   std::map<std::pair<u32, u32>, Stencil> forms;  // by id and form
+  std::map<u32, Stencil> shorts;                 // by the code offset of the long stencil
   std::vector<Hole> holes;
   std::vector<u8> code, constants;
   std::vector<std::string> helpers;
@@ -158,8 +161,10 @@ struct Forge {
     return placed[section] = start;
   }
 
-  void add_object(const char* path) {
+  void add_object(const char* path, const char* short_path, const char* again_path) {
     Object object(path);
+    std::optional<Object> shorter, again;
+    if (short_path != nullptr) shorter.emplace(short_path), again.emplace(again_path);
     std::map<u32, u32> placed;
     for (u32 i = 0; i < object.header->e_shnum; i++) {
       if (strcmp(object.name(object.sections[i]), "ferry_stencils") != 0) continue;
@@ -169,28 +174,61 @@ struct Forge {
         u64 id = entries[r.r_offset / 8 - 1], form = entries[r.r_offset / 8 + 1];
         if (r.r_addend + symbol.st_value != 0)
           die("%s: stencil %llu is not in a section of its own", path, (unsigned long long)id);
-        add_stencil(object, static_cast<u32>(id), static_cast<u32>(form), symbol.st_shndx, placed);
+        Stencil& slot = slot_of(static_cast<u32>(id), static_cast<u32>(form), object.name(symbol));
+        slot = make_stencil(object, static_cast<u32>(form), symbol.st_shndx, placed);
+        if (shorter) make_short(slot, *shorter, *again, static_cast<u32>(form), symbol.st_shndx, placed);
       });
     }
   }
 
-  void add_stencil(const Object& object, u32 id, u32 form, u32 section, std::map<u32, u32>& placed) {
-    const Elf64_Shdr& s = object.sections[section];
-    const char* function = object.name(s);
+  Stencil& slot_of(u32 id, u32 form, const char* function) {
     u32 number = form & 0xff;
     Stencil& slot = number == 0 && id < stencils.size() ? stencils[id] : forms[{id, number}];
-
     if (id >= stencils.size() || slot.allocated)
       die("%s has a stencil id that is out of range or taken: %u", function, id);
-    Stencil stencil{static_cast<u32>(code.size()),
-                    static_cast<u16>(s.sh_size),
-                    0,
-                    static_cast<u32>(holes.size()),
-                    0,
-                    0,
-                    static_cast<u16>(form >> 8),
-                    0,
-                    1};
+    return slot;
+  }
+
+  // Short forms are made from sections of the same numbers as the long ones.
+  void make_short(Stencil& stencil, const Object& object, const Object& again, u32 form, u32 section,
+                  std::map<u32, u32>& placed) {
+    const Elf64_Shdr &s = object.sections[section], &t = again.sections[section];
+    if (s.sh_size != t.sh_size || strcmp(object.name(s), again.name(t)) != 0)
+      die("%s is not the same in both short objects", object.name(s));
+    std::vector<Hole> short_holes;
+    u16 operands = 0;
+    for (u64 i = 0; i < s.sh_size; i++) {
+      u8 one = object.at<u8>(s.sh_offset)[i], other = again.at<u8>(t.sh_offset)[i];
+      if (one == other) continue;
+      // As the build sets them: operand n is 8n in the first object and 8n + 64 in the second, from which the bias is taken. An
+      // access may begin within the register.
+      int operand = static_cast<u8>(one + 128) / 8, within = one % 8;
+      if (other != static_cast<u8>(one + 64) || operand >= static_cast<int>(Source::next)) return;
+      operands = static_cast<u16>(operands | 1 << operand);
+      short_holes.push_back({static_cast<u16>(i), Patch::abs_8, static_cast<Source>(operand), within - 128, 0, 0});
+    }
+    if (operands == 0) return;
+    Stencil made = make_stencil(object, form, section, placed, short_holes);
+    if (made.size >= stencil.size) return;
+    stencil.short_operands = operands;
+    stencil.short_id = 1;  // until they are numbered
+    shorts[stencil.code] = made;
+  }
+
+  Stencil make_stencil(const Object& object, u32 form, u32 section, std::map<u32, u32>& placed,
+                       const std::vector<Hole>& more_holes = {}) {
+    const Elf64_Shdr& s = object.sections[section];
+    const char* function = object.name(s);
+    Stencil stencil{.code = static_cast<u32>(code.size()),
+                    .size = static_cast<u16>(s.sh_size),
+                    .hole_count = 0,
+                    .first_hole = static_cast<u32>(holes.size()),
+                    .first_form = 0,
+                    .forms = 0,
+                    .result = static_cast<u16>(form >> 8),
+                    .short_id = 0,
+                    .short_operands = 0,
+                    .allocated = 1};
     if (s.sh_size > 0x7fff) die("%s is too large", function);
     object.each_relocation(section, [&](const Elf64_Rela& r, const Elf64_Sym& symbol) {
       std::optional<Patch> patch = patch_of(object.header->e_machine, ELF64_R_TYPE(r.r_info));
@@ -205,21 +243,30 @@ struct Forge {
         hole.addend += static_cast<i32>(constants_of(object, symbol.st_shndx, placed, function) + symbol.st_value);
       holes.push_back(hole);
     });
+    holes.insert(holes.end(), more_holes.begin(), more_holes.end());
     std::vector<u8> bytes(object.at<u8>(s.sh_offset), object.at<u8>(s.sh_offset) + s.sh_size);
-    if (object.header->e_machine == EM_X86_64) fall_through_branch(stencil, bytes.data());
+    if (object.header->e_machine == EM_X86_64) {
+      load_operands(stencil, bytes.data(), function);
+      fall_through_branch(stencil, bytes.data());
+    }
     elide_final_jump(object, stencil, bytes.data());
     stencil.hole_count = static_cast<u16>(holes.size() - stencil.first_hole);
     code.insert(code.end(), bytes.begin(), bytes.begin() + stencil.size);
-    slot = stencil;
+    return stencil;
   }
 
-  // Numbers the forms after all other stencils.
+  // Numbers the forms after all other stencils, and the short stencils after those.
   void append_forms() {
     for (const auto& [key, form] : forms) {
       Stencil& base = stencils[key.first];
       if (base.forms == 0) base.first_form = static_cast<u16>(stencils.size());
       base.forms = static_cast<u16>(base.forms | 1 << key.second);
       stencils.push_back(form);
+    }
+    for (size_t i = 0, count = stencils.size(); i < count; i++) {
+      if (stencils[i].short_id == 0) continue;
+      stencils[i].short_id = static_cast<u16>(stencils.size());
+      stencils.push_back(shorts.at(stencils[i].code));
     }
     if (stencils.size() > 0xffff) die("too many stencils");
   }
@@ -243,6 +290,22 @@ struct Forge {
       if (holes[i].source == source && holes[i].offset == offset) return &holes[i];
     }
     return nullptr;
+  }
+
+  // x86: clang takes an operand less the bias for an address, `lea operand-128(%rip), r`; it is `mov $operand-128, r`, as long.
+  void load_operands(const Stencil& stencil, u8* bytes, const char* function) {
+    for (size_t i = stencil.first_hole; i < holes.size(); i++) {
+      Hole& hole = holes[i];
+      if (hole.patch != Patch::pc_32 || hole.source > Source::operand_5) continue;
+      u8* instruction = bytes + hole.offset - 3;
+      if (hole.offset < 3 || (instruction[0] & 0xfb) != 0x48 || instruction[1] != 0x8d || (instruction[2] & 0xc7) != 5)
+        die("%s uses an operand relative to the instruction pointer", function);
+      instruction[0] = static_cast<u8>(0x48 | (instruction[0] & 4) >> 2);
+      instruction[1] = 0xc7;
+      instruction[2] = static_cast<u8>(0xc0 | instruction[2] >> 3);
+      hole.patch = Patch::abs_32;
+      hole.addend += 4;
+    }
   }
 
   // x86: `jcc next; jmp taken` at the end becomes `j!cc taken; jmp next`, whose jump is then left out. clang prefers the first.
@@ -280,7 +343,18 @@ int main(int argc, char** argv) {
   if (argc < 4) die("usage: forge OUTPUT.bin HELPERS.inc OBJECT...");
   Forge forge;
   forge.stencils.resize(baseline::stencil_count);
-  for (int i = 3; i < argc; i++) forge.add_object(argv[i]);
+  std::vector<const char*> lists[3];
+  for (int i = 3, list = 0; i < argc; i++) {
+    if (strcmp(argv[i], list == 0 ? "--short" : "--again") == 0)
+      list++;
+    else
+      lists[list].push_back(argv[i]);
+  }
+  auto& [objects, shorter, again] = lists;
+  if (shorter.size() != again.size() || (!shorter.empty() && shorter.size() != objects.size()))
+    die("as many short objects as others are needed, twice");
+  for (size_t i = 0; i < objects.size(); i++)
+    forge.add_object(objects[i], shorter.empty() ? nullptr : shorter[i], shorter.empty() ? nullptr : again[i]);
   for (int i = 0; i < baseline::glue_count; i++) {
     if (forge.stencils[baseline::stencil_of(static_cast<baseline::Glue>(i))].allocated == 0)
       die("glue stencil %d is missing", i);

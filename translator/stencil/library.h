@@ -23,6 +23,7 @@ enum class Source : u8 {
 // How it is patched into the code. The names are the relocation types of the ELF ABI supplements.
 enum class Patch : u8 {
   // x86-64 psABI
+  abs_8,
   abs_32,
   abs_64,
   pc_32,
@@ -60,13 +61,14 @@ struct Stencil {
   u16 size;  // bytes, without a final jump to `next`
   u16 hole_count;
   u32 first_hole;
-  u16 first_form;  // id of the first of its other forms; they are consecutive
-  u16 forms;       // which forms there are besides 0: bit f is form f
-  u16 result;      // 0, or 1 + the operand whose new value becomes `last`
-  u16 reserved;
-
-  u32 allocated;  // 0: no such instruction
+  u16 first_form;      // id of the first of its other forms; they are consecutive
+  u16 forms;           // which forms there are besides 0: bit f is form f
+  u16 result;          // 0, or 1 + the operand whose new value becomes `last`
+  u16 short_id;        // the same in fewer bytes, for operands that fit; 0: there is none
+  u16 short_operands;  // bit i: operand i, an offset into Cpu, must be less than short_limit for that
+  u16 allocated;       // 0: no such instruction
 };
+inline constexpr u64 short_limit = 256;  // what one signed byte reaches from a Cpu pointer in the middle (cpu_bias.h)
 
 struct Header {
   u32 magic;

@@ -1,6 +1,7 @@
 // The readings of a semantic function: what its return type says of control flow, the stencil and the reference made
 // from it, and how the rows of an encodings table become entries of the stencil library.
 #pragma once
+#include "translator/stencil/cpu_bias.h"
 #include "translator/stencil/semantic.h"
 
 namespace ferry::semantic {
@@ -112,7 +113,11 @@ FERRY_INLINE void copy_flags(Cpu& to, const Cpu& from) {
   to.v = from.v;
 }
 
-using StencilCode = PRESERVE_NONE void (*)(Cpu*, FERRY_TRAVELLERS);
+using StencilCode = PRESERVE_NONE void (*)(BiasedCpu*, FERRY_TRAVELLERS);
+
+FERRY_INLINE Cpu* unbiased(BiasedCpu* cpu) {
+  return reinterpret_cast<Cpu*>(reinterpret_cast<char*>(cpu) - stencil::cpu_bias);
+}
 
 // What of an operand's hole depends on the form: whether it is taken from `last`, whether it is the result.
 template <class T, int index, bool forwarded, bool is_result>
@@ -139,12 +144,13 @@ FERRY_INLINE void push_return(Cpu* cpu, u64 return_pc) {
 
 // Goes on at cpu->pc: by the per-thread cache of targets, else by the dispatcher (`taken`).
 // The target travels in cpu->pc because a guaranteed tail call keeps the caller's signature.
-[[gnu::always_inline]] PRESERVE_NONE static inline void go_to_pc(Cpu* cpu, FERRY_TRAVELLERS) {
+[[gnu::always_inline]] PRESERVE_NONE static inline void go_to_pc(BiasedCpu* biased, FERRY_TRAVELLERS) {
+  Cpu* cpu = unbiased(biased);
   const aarch64::JumpCacheEntry& entry = cpu->jump_cache[(cpu->pc >> 2) & (aarch64::jump_cache_size - 1)];
   if (__builtin_expect(entry.pc == cpu->pc, 1)) {
-    [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(cpu, FERRY_PASS_ON);
+    [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(biased, FERRY_PASS_ON);
   }
-  [[clang::musttail]] return taken(cpu, FERRY_PASS_ON);
+  [[clang::musttail]] return taken(biased, FERRY_PASS_ON);
 }
 #endif
 
@@ -216,7 +222,8 @@ struct Reading<function> {
 
   // A form of the stencil; `forwarded` as above.
   template <int forwarded, FlagUse flags>
-  PRESERVE_NONE static void stencil(Cpu* cpu, FERRY_TRAVELLERS) {
+  PRESERVE_NONE static void stencil(BiasedCpu* biased, FERRY_TRAVELLERS) {
+    Cpu* cpu = unbiased(biased);
     Cpu separate;
     Cpu* flag_cpu = cpu;
     if constexpr (flags.separate) {
@@ -239,7 +246,7 @@ struct Reading<function> {
         c = flag_cpu->c;
         v = flag_cpu->v;
       }
-      [[clang::musttail]] return next(cpu, FERRY_PASS_ON);
+      [[clang::musttail]] return next(biased, FERRY_PASS_ON);
     } else {
       auto result = with_holes<forwarded>(cpu, *flag_cpu, last, IntsBelow<operand_count>{});
       // After a branch hardly anything reads the flags again: they do not travel on from there.
@@ -250,30 +257,31 @@ struct Reading<function> {
         if constexpr (!flags.writes && operand_count > 1) asm("" : "+r"(last));
         // Unlikely, so that going on is falling through: blocks extend past conditional branches.
         if (__builtin_expect(result.taken, 0)) [[clang::musttail]]
-          return taken(cpu, FERRY_PASS_ON);
-        [[clang::musttail]] return next(cpu, FERRY_PASS_ON);
+          return taken(biased, FERRY_PASS_ON);
+        [[clang::musttail]] return next(biased, FERRY_PASS_ON);
       } else if constexpr (control == Control::jump) {
-        [[clang::musttail]] return taken(cpu, FERRY_PASS_ON);
+        [[clang::musttail]] return taken(biased, FERRY_PASS_ON);
       } else if constexpr (control == Control::call) {
         push_return(cpu, result.return_pc);
-        [[clang::musttail]] return taken(cpu, FERRY_PASS_ON);
+        [[clang::musttail]] return taken(biased, FERRY_PASS_ON);
       } else if constexpr (control == Control::indirect_jump) {
         cpu->pc = result.target;
-        [[clang::musttail]] return go_to_pc(cpu, FERRY_PASS_ON);
+        [[clang::musttail]] return go_to_pc(biased, FERRY_PASS_ON);
       } else if constexpr (control == Control::indirect_call) {
         push_return(cpu, result.return_pc);
         cpu->pc = result.target;
-        [[clang::musttail]] return go_to_pc(cpu, FERRY_PASS_ON);
+        [[clang::musttail]] return go_to_pc(biased, FERRY_PASS_ON);
       } else if constexpr (control == Control::function_return) {
         u64 top = cpu->return_top;
         const auto& entry =
             *reinterpret_cast<const aarch64::ReturnEntry*>(reinterpret_cast<const char*>(cpu->return_stack) + top);
         if (__builtin_expect(entry.pc == result.target, 1)) {
           cpu->return_top = (top - sizeof entry) & (sizeof cpu->return_stack - 1);
-          [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(cpu, FERRY_PASS_ON);
+          [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(biased,
+                                                                                                  FERRY_PASS_ON);
         }
         cpu->pc = result.target;
-        [[clang::musttail]] return go_to_pc(cpu, FERRY_PASS_ON);
+        [[clang::musttail]] return go_to_pc(biased, FERRY_PASS_ON);
       } else {
         static_assert(control == Control::leave);
         cpu->exit_reason = result.reason;

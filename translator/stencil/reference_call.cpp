@@ -1,4 +1,5 @@
 // The reference tier's way into a semantic function, through the same door as translated code.
+#include "translator/stencil/cpu_bias.h"
 #include "translator/stencil/host.h"
 
 namespace ferry::stencil {
@@ -11,7 +12,10 @@ struct ReferenceCall {
 };
 thread_local ReferenceCall* pending;
 
-PRESERVE_NONE void run_pending(aarch64::Cpu* cpu) { pending->outcome = pending->function(cpu, pending->operands); }
+PRESERVE_NONE void run_pending(char* biased) {
+  auto* cpu = reinterpret_cast<aarch64::Cpu*>(biased - cpu_bias);
+  pending->outcome = pending->function(cpu, pending->operands);
+}
 }  // namespace
 
 semantic::Outcome call_reference(aarch64::Cpu& cpu, semantic::ReferenceFunction function, const u64* operands) {

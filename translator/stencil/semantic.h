@@ -33,8 +33,9 @@ extern char hole_return_code;  // the host code a call returns to
 // valid (not at a block's entry), and selects forms that use them.
 #define FERRY_TRAVELLERS u64 last, u64 z, u64 c, u64 n, u64 v
 #define FERRY_PASS_ON last, z, c, n, v
-PRESERVE_NONE void next(Cpu*, FERRY_TRAVELLERS);   // the following stencil
-PRESERVE_NONE void taken(Cpu*, FERRY_TRAVELLERS);  // the branch target's code
+struct BiasedCpu;                                        // where the Cpu is, and cpu_bias more
+PRESERVE_NONE void next(BiasedCpu*, FERRY_TRAVELLERS);   // the following stencil
+PRESERVE_NONE void taken(BiasedCpu*, FERRY_TRAVELLERS);  // the branch target's code
 }
 template <int index>
 FERRY_INLINE char* hole() {

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "translator/exit_reason.h"
+#include "translator/stencil/cpu_bias.h"
 
 using ferry::aarch64::Cpu;
 
@@ -25,7 +26,7 @@ extern "C" [[gnu::naked]] void ferry_enter(Cpu*, const void*) {
     mov %%rsp, %c[host_sp](%%rdi)
     stmxcsr %c[host_fp](%%rdi)
     ldmxcsr %c[guest_fp](%%rdi)
-    mov %%rdi, %%r12
+    lea %c[bias](%%rdi), %%r12
     call *%%rsi
     .globl ferry_leave
     .hidden ferry_leave
@@ -44,23 +45,24 @@ ferry_leave:
 )"
       :
       : [host_sp] "i"(offsetof(Cpu, host_sp)), [host_fp] "i"(offsetof(Cpu, host_fp_control)),
-        [guest_fp] "i"(offsetof(Cpu, guest_fp_control)));
+        [guest_fp] "i"(offsetof(Cpu, guest_fp_control)), [bias] "i"(ferry::stencil::cpu_bias));
 }
 extern "C" const char ferry_leave[];
 
-// Called by a thunk, with the Cpu in r12 as in every stencil; its RET goes on at ferry_leave.
-#define FERRY_STUB(name, why)                                                                   \
-  extern "C" [[gnu::naked, gnu::used]] void name##_code() {                                     \
-    asm(".globl " #name ", " #name "_end\n.hidden " #name ", " #name "_end\n" #name             \
-        ":\n\t"                                                                                 \
-        "pop %%rax\n\t"                                                                         \
-        "mov %%rax, %c[operand](%%r12)\n\t"                                                     \
-        "movq %[reason_value], %c[reason](%%r12)\n\t"                                           \
-        "ret\n" #name "_end:"                                                                   \
-        :                                                                                       \
-        : [operand] "i"(offsetof(Cpu, exit_operand)), [reason] "i"(offsetof(Cpu, exit_reason)), \
-          [reason_value] "i"(static_cast<int>(ferry::translator::ExitReason::why)));            \
-  }                                                                                             \
+// Called by a thunk, with the biased Cpu in r12 as in every stencil; its RET goes on at ferry_leave.
+#define FERRY_STUB(name, why)                                                        \
+  extern "C" [[gnu::naked, gnu::used]] void name##_code() {                          \
+    asm(".globl " #name ", " #name "_end\n.hidden " #name ", " #name "_end\n" #name  \
+        ":\n\t"                                                                      \
+        "pop %%rax\n\t"                                                              \
+        "mov %%rax, %c[operand](%%r12)\n\t"                                          \
+        "movq %[reason_value], %c[reason](%%r12)\n\t"                                \
+        "ret\n" #name "_end:"                                                        \
+        :                                                                            \
+        : [operand] "i"(offsetof(Cpu, exit_operand) - ferry::stencil::cpu_bias),     \
+          [reason] "i"(offsetof(Cpu, exit_reason) - ferry::stencil::cpu_bias),       \
+          [reason_value] "i"(static_cast<int>(ferry::translator::ExitReason::why))); \
+  }                                                                                  \
   extern "C" const char name[], name##_end[];
 FERRY_STUB(ferry_stub_link, link)
 FERRY_STUB(ferry_stub_poll, poll)

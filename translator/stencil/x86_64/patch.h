@@ -18,6 +18,10 @@ inline void patch_hole(Patch patch, u8* write, u64 run, u64 value) {
     memcpy(write, &value, sizeof value);
     return;
   }
+  if (patch == Patch::abs_8) {
+    *write = static_cast<u8>(value);
+    return;
+  }
   u32 field = patch == Patch::pc_32 ? static_cast<u32>(displacement(run, value)) : static_cast<u32>(value);
   memcpy(write, &field, sizeof field);
 }
