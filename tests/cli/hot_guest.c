@@ -2,6 +2,7 @@
 // went as on Linux without an optimiser.
 //   loop        a hot loop's result
 //   again       another one's
+//   warm        a third one's, too short to become hot in one process
 //   quiet       no child, no descriptor but the first three
 //   close       closes every descriptor
 //   fork        a child with a hot loop, waited for
@@ -50,6 +51,12 @@ __attribute__((noinline)) static unsigned long again(unsigned long turns) {
   return x;
 }
 
+__attribute__((noinline)) static unsigned long warm(unsigned long turns) {
+  unsigned long x = 1;
+  for (unsigned long i = 0; i < turns; i++) x = (x + i) ^ (x >> 3);
+  return x;
+}
+
 static int is(const char* word, const char* name) {
   while (*word && *word == *name) word++, name++;
   return *word == *name;
@@ -69,6 +76,7 @@ __attribute__((used)) static void start(long* stack) {
   for (long i = 1; i < count; i++) {
     if (is(words[i], "loop")) print("loop", loop(TURNS));
     if (is(words[i], "again")) print("again", again(TURNS / 3));
+    if (is(words[i], "warm")) print("warm", warm(60000));
     if (is(words[i], "quiet")) quiet();
     if (is(words[i], "close")) call(SYS_close_range, 3, 0xffffffff, 0, 0, 0);
     if (is(words[i], "fork")) {

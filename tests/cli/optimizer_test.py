@@ -17,6 +17,7 @@ import time
 CORES = str(10_000 + os.getpid() % 80_000)
 FERRY, GUEST = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 LOOP, AGAIN, CHILD = "loop 34c11d7d50069a81", "again bd439832c15817fb", "child 34c11d7d50069a81"
+WARM = "warm 0000000003c7362e"
 QUIET = ["wait fffffffffffffff6", "descriptors 0000000000000000"]
 
 
@@ -66,6 +67,11 @@ with tempfile.TemporaryDirectory() as directory:
     assert optimizers(), "it lives on"
     lines, log, counters = ferry("loop", "quiet", cache=cache)
     assert lines == [LOOP, *QUIET] and counters["regions_loaded"] >= 1 and "optimiser: started" not in log, log
+
+    # What is too short to become hot adds up, and the tenth or so run finds its region in the store.
+    runs = [ferry("warm", cache=cache) for _ in range(12)]
+    assert all(lines == [WARM] for lines, _, _ in runs) and runs[0][2]["regions_installed"] == 0, runs[0]
+    assert wait_until(lambda: ferry("warm", cache=cache)[2]["regions_loaded"] >= 1)
 
     # Descriptors that are closed, children, and the next program: each has its optimiser.
     lines, log, counters = ferry("loop", "close", "again", "fork", cache=cache)
