@@ -493,7 +493,12 @@ void Lifter::make_access(llvm::CallInst& call, u32 offset, BasicBlock*& fault) {
     call.replaceAllUsesWith(llvm::PoisonValue::get(type));
   } else if (is_load) {
     builder_.SetInsertPoint(&call);
-    call.replaceAllUsesWith(builder_.CreateZExtOrTrunc(jump, type));
+    // A small load has extended its value already.
+    for (llvm::User* user : llvm::make_early_inc_range(call.users())) {
+      if (bytes >= 4 || !llvm::isa<llvm::ZExtInst>(user)) continue;
+      user->replaceAllUsesWith(builder_.CreateZExt(jump, user->getType()));
+    }
+    call.replaceAllUsesWith(builder_.CreateTrunc(jump, type));
   }
   call.eraseFromParent();
 }

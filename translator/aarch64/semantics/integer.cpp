@@ -574,26 +574,47 @@ SEM csneg(Cpu& cpu, Dst<sf> rd, Src<sf> rn, Src<sf> rm) {
   rd = choose<cond>(cpu, rn.get(), -rm.get());
 }
 
-FERRY_INLINE void set_nzcv_bytes(Cpu& cpu, u64 bytes) {
+[[maybe_unused]] FERRY_INLINE void set_nzcv_bytes(Cpu& cpu, u64 bytes) {
   *reinterpret_cast<SlotType<u32>*>(&cpu.n) = static_cast<u32>(bytes);
 }
 
+// The flags that `otherwise` spells, unless `holds`: then those that are there.
+[[maybe_unused]] FERRY_INLINE void keep_flags_if(Cpu& cpu, bool holds, u64 otherwise) {
+  cpu.n = holds ? cpu.n : otherwise & 1;
+  cpu.z = holds ? cpu.z : otherwise >> 8 & 1;
+  cpu.c = holds ? cpu.c : otherwise >> 16 & 1;
+  cpu.v = holds ? cpu.v : otherwise >> 24 & 1;
+}
+
+// For stencils a branch costs least; for the optimiser a choice, which it combines with the branch that comes of it.
 template <int cond, int flags, class W>
 FERRY_INLINE void compare_if(Cpu& cpu, W a, W b, UImm otherwise) {
   if constexpr (flags) {
-    if (condition_holds<cond>(cpu))
+    bool holds = condition_holds<cond>(cpu);
+#if defined(FERRY_BITCODE)
+    subtract_setting<1>(cpu, a, b);
+    keep_flags_if(cpu, holds, otherwise);
+#else
+    if (holds)
       subtract_setting<1>(cpu, a, b);
     else
       set_nzcv_bytes(cpu, otherwise);
+#endif
   }
 }
 template <int cond, int flags, class W>
 FERRY_INLINE void compare_negative_if(Cpu& cpu, W a, W b, UImm otherwise) {
   if constexpr (flags) {
-    if (condition_holds<cond>(cpu))
+    bool holds = condition_holds<cond>(cpu);
+#if defined(FERRY_BITCODE)
+    add_setting<1>(cpu, a, b);
+    keep_flags_if(cpu, holds, otherwise);
+#else
+    if (holds)
       add_setting<1>(cpu, a, b);
     else
       set_nzcv_bytes(cpu, otherwise);
+#endif
   }
 }
 
