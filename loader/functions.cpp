@@ -10,6 +10,7 @@ namespace ferry::loader {
 namespace {
 
 constexpr size_t max_segments = 16;  // linkers make one; more cost time at every function
+constexpr u64 max_name = 4096;
 // Encodings of pointers in .eh_frame_hdr, those that linkers write (LSB Core, "DWARF Exception Header Encoding").
 constexpr u8 unsigned_4 = 0x03, pc_relative_signed_4 = 0x1b, table_relative_signed_4 = 0x3b;
 
@@ -25,7 +26,32 @@ class Reader {
   }
 
   CodeFile take() {
-    u64 frames = 0, frames_address = 0;
+    read_segments();
+    each_symbol([&](const Elf64_Sym& symbol, u32) { add(symbol.st_value); });
+    if (frames_ != 0) add_frames(frames_, frames_address_);
+    std::ranges::sort(result_.functions);
+    result_.functions.erase(std::ranges::unique(result_.functions).begin(), result_.functions.end());
+    return std::move(result_);
+  }
+
+  NamedFunctions take_names() {
+    read_segments();
+    NamedFunctions named{std::move(result_.segments), {}};
+    each_symbol([&](const Elf64_Sym& symbol, u32 strings) {
+      std::string_view name = text(strings, symbol.st_name);
+      if (!name.empty()) named.functions.push_back({symbol.st_value, symbol.st_size, name});
+    });
+    // Of several names the one that says how long the function is.
+    std::ranges::sort(named.functions, [](const NamedFunction& a, const NamedFunction& b) {
+      return a.address != b.address ? a.address < b.address : a.size > b.size;
+    });
+    named.functions.erase(std::ranges::unique(named.functions, {}, &NamedFunction::address).begin(),
+                          named.functions.end());
+    return named;
+  }
+
+ private:
+  void read_segments() {
     for (u32 i = 0; i < header_.e_phnum; ++i) {
       Elf64_Phdr program;
       if (!read_entry(header_.e_phoff, header_.e_phentsize, i, program)) break;
@@ -35,20 +61,10 @@ class Reader {
       bool code = program.p_type == PT_LOAD && (program.p_flags & PF_X) != 0;
       if (code && result_.segments.size() < max_segments)
         result_.segments.push_back({program.p_vaddr, program.p_offset, program.p_filesz});
-      if (program.p_type == PT_GNU_EH_FRAME) frames = program.p_offset, frames_address = program.p_vaddr;
+      if (program.p_type == PT_GNU_EH_FRAME) frames_ = program.p_offset, frames_address_ = program.p_vaddr;
     }
-    for (u32 i = 0; i < header_.e_shnum; ++i) {
-      Elf64_Shdr section;
-      if (!read_entry(header_.e_shoff, header_.e_shentsize, i, section)) break;
-      if (section.sh_type == SHT_SYMTAB || section.sh_type == SHT_DYNSYM) add_symbols(section);
-    }
-    if (frames != 0) add_frames(frames, frames_address);
-    std::ranges::sort(result_.functions);
-    result_.functions.erase(std::ranges::unique(result_.functions).begin(), result_.functions.end());
-    return std::move(result_);
   }
 
- private:
   template <class T>
   bool read(u64 offset, T& value) const {
     if (offset > file_.size() || sizeof value > file_.size() - offset) return false;
@@ -66,14 +82,33 @@ class Reader {
     if (known && address % 4 == 0) result_.functions.push_back(address);
   }
 
-  void add_symbols(const Elf64_Shdr& section) {
-    if (section.sh_entsize < sizeof(Elf64_Sym)) return;
-    Elf64_Sym symbol;
-    for (u64 i = 0; i < section.sh_size / section.sh_entsize; ++i) {
-      if (!read_entry(section.sh_offset, section.sh_entsize, i, symbol)) return;
-      u32 type = ELF64_ST_TYPE(symbol.st_info);
-      if ((type == STT_FUNC || type == STT_GNU_IFUNC) && symbol.st_shndx != SHN_UNDEF) add(symbol.st_value);
+  // Hands out every function that is defined, and the index of the section with its name.
+  template <class F>
+  void each_symbol(F&& f) const {
+    for (u32 i = 0; i < header_.e_shnum; ++i) {
+      Elf64_Shdr section;
+      if (!read_entry(header_.e_shoff, header_.e_shentsize, i, section)) return;
+      if (section.sh_type != SHT_SYMTAB && section.sh_type != SHT_DYNSYM) continue;
+      if (section.sh_entsize < sizeof(Elf64_Sym)) continue;
+      Elf64_Sym symbol;
+      for (u64 j = 0; j < section.sh_size / section.sh_entsize; ++j) {
+        if (!read_entry(section.sh_offset, section.sh_entsize, j, symbol)) break;
+        u32 type = ELF64_ST_TYPE(symbol.st_info);
+        if ((type == STT_FUNC || type == STT_GNU_IFUNC) && symbol.st_shndx != SHN_UNDEF) f(symbol, section.sh_link);
+      }
     }
+  }
+
+  // Of a string table; empty where there is none that ends in the file.
+  std::string_view text(u32 section_index, u32 offset) const {
+    Elf64_Shdr section;
+    if (section_index >= header_.e_shnum || !read_entry(header_.e_shoff, header_.e_shentsize, section_index, section) ||
+        section.sh_type != SHT_STRTAB || section.sh_offset > file_.size() || offset >= section.sh_size ||
+        section.sh_size > file_.size() - section.sh_offset)
+      return {};
+    const char* begin = reinterpret_cast<const char*>(file_.data()) + section.sh_offset + offset;
+    const void* end = memchr(begin, 0, std::min<u64>(section.sh_size - offset, max_name));
+    return end != nullptr ? std::string_view(begin, static_cast<const char*>(end)) : std::string_view{};
   }
 
   // The table of function beginnings, relative to its own.
@@ -96,6 +131,7 @@ class Reader {
   std::span<const u8> file_;
   Elf64_Ehdr header_{};
   CodeFile result_;
+  u64 frames_ = 0, frames_address_ = 0;  // of the exception handling's table, when there is one
 };
 
 }  // namespace
@@ -106,6 +142,26 @@ std::optional<CodeFile> find_functions(std::span<const u8> file, Isa isa) {
   CodeFile found = reader.take();
   if (found.segments.empty()) return {};
   return found;
+}
+
+std::optional<NamedFunctions> find_named_functions(std::span<const u8> file, Isa isa) {
+  Reader reader(file);
+  if (!reader.is_code_of(isa)) return {};
+  return reader.take_names();
+}
+
+std::optional<NamedFunctions::Found> NamedFunctions::find(u64 file_offset) const {
+  for (const CodeSegment& segment : segments) {
+    if (file_offset - segment.offset >= segment.size) continue;
+    u64 address = segment.address + (file_offset - segment.offset);
+    auto after = std::ranges::upper_bound(functions, address, {}, &NamedFunction::address);
+    if (after == functions.begin()) return {};
+    const NamedFunction& function = *std::prev(after);
+    u64 distance = address - function.address;
+    if (function.size != 0 && distance >= function.size) return {};
+    return Found{function.name, distance};
+  }
+  return {};
 }
 
 }  // namespace ferry::loader

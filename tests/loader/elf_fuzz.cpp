@@ -26,8 +26,21 @@ static void require_functions(std::span<const u8> file) {
   }
 }
 
+static void require_names(std::span<const u8> file) {
+  auto named = find_named_functions(file, Isa::aarch64);
+  if (!named) return;
+  const char* begin = reinterpret_cast<const char*>(file.data());
+  for (const NamedFunction& function : named->functions) {
+    require(!function.name.empty() && function.name.data() >= begin &&
+            function.name.data() + function.name.size() < begin + file.size());
+  }
+  for (u64 offset : {u64{0}, u64{0x1000}, ~u64{0}})
+    if (auto found = named->find(offset)) require(!found->name.empty());
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {  // NOLINT(readability-identifier-naming)
   require_functions({data, size});
+  require_names({data, size});
   auto whole = parse_elf({data, size});
   if (!whole) {
     require(!whole.error().text().empty());

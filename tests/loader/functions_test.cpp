@@ -34,6 +34,29 @@ TEST(Functions, AreFoundBySymbolsAndByFrames) {
             find_functions(program("static-pie"), Isa::aarch64)->functions.size());
 }
 
+TEST(Functions, HaveNamesWhereTheFileSaysThem) {
+  for (const char* name : {"static", "static-pie", "pie", "non-pie", "one-segment", "interpreter"}) {
+    std::vector<u8> file = program(name);
+    auto named = find_named_functions(file, Isa::aarch64);
+    ASSERT_TRUE(named) << name;
+    auto start = std::ranges::find(named->functions, "_start", &NamedFunction::name);
+    ASSERT_NE(start, named->functions.end()) << name;
+    EXPECT_EQ(start->address, entry_of(file)) << name;
+    EXPECT_TRUE(std::ranges::is_sorted(named->functions, {}, &NamedFunction::address));
+    for (const CodeSegment& segment : named->segments) {
+      if (start->address - segment.address >= segment.size) continue;
+      u64 at = segment.offset + (start->address - segment.address);
+      EXPECT_EQ(named->find(at)->name, "_start");
+      EXPECT_EQ(named->find(at)->distance, 0u);
+      EXPECT_EQ(named->find(at + 4)->distance, 4u);
+      EXPECT_FALSE(named->find(at + start->size)) << "behind the last function";
+      EXPECT_FALSE(named->find(file.size() + 4096));
+    }
+  }
+  EXPECT_TRUE(find_named_functions(program("stripped"), Isa::aarch64)->functions.empty());
+  EXPECT_FALSE(find_named_functions(program("x86_64"), Isa::aarch64));
+}
+
 TEST(Functions, OfAnotherProcessorOrOfNoProgramAreNotWanted) {
   EXPECT_FALSE(find_functions(program("x86_64"), Isa::aarch64));
   EXPECT_TRUE(find_functions(program("x86_64"), Isa::x86_64));
