@@ -20,6 +20,8 @@ struct Options {
   std::optional<std::string> log_file;
   bool reference = false, chain = true, stats = false;
   bool cache = true;                             // use the persistent store
+  bool perf_map = false, jitdump = false;        // for perf
+  std::optional<std::string> dump_regions;       // a directory
   bool optimizer = true;                         // run optimised code
   u32 optimizer_cores = 0, optimizer_idle = 60;  // ClientOptions: 0 is half of the cores; seconds
   bool help = false, version = false;

@@ -7,6 +7,7 @@
 #include <climits>
 #include <cstring>
 
+#include "command/function_names.h"
 #include "command/program.h"
 #include "guest/check.h"
 #include "guest/log.h"
@@ -20,6 +21,7 @@
 #include "sysroots/resolve.h"
 #include "translator/optimizer/image.h"
 #include "translator/optimizer/store.h"
+#include "translator/perf/perf.h"
 #include "translator/regions.h"
 #include "translator/translator.h"
 
@@ -80,6 +82,11 @@ syscalls::Handover settings(const Options& options) {
   handover.reference = options.reference;
   handover.chain = options.chain;
   handover.stats = options.stats;
+  if (getauxval(AT_SECURE) == 0) {
+    handover.perf_map = options.perf_map;
+    handover.jitdump = options.jitdump;
+    if (options.dump_regions) handover.dump_directory = absolute(*options.dump_regions);
+  }
   if (options.cache) use_store(handover);
   handover.optimizer = options.optimizer && getauxval(AT_SECURE) == 0;
   handover.optimizer_cores = options.optimizer_cores;
@@ -161,16 +168,39 @@ void start_optimizer(const syscalls::Handover& handover) {
   translator::start_optimizer(std::move(client));
 }
 
+// Made when the first name is asked for.
+FunctionNames& function_names() {
+  static FunctionNames names;
+  return names;
+}
+std::string name_of(u64 pc) { return function_names().name_of(pc); }
+
+// `continued`: by execve.
+void start_perf(const syscalls::Handover& handover, bool continued) {
+  if (!handover.perf_map && !handover.jitdump) return;
+  perf::Options options;
+  options.map = handover.perf_map;
+  options.jitdump = handover.jitdump;
+  options.continued = continued;
+  options.name_of = name_of;
+  options.forget_mappings = [] { function_names().forget_mappings(); };
+  options.take_descriptor = [](int fd) { return syscalls::take_descriptor(fd); };
+  options.release_descriptor = syscalls::unprotect_descriptor;
+  perf::reporter = std::make_unique<perf::Reporter>(std::move(options));
+}
+
 void print_stats() {
   translator::Stats stats = translator::stats();
   dprintf(log_fd,
           "process %d\ntranslated_instructions %lu\ntranslated_blocks %lu\ntranslate_ns %lu\ncode_bytes %lu\nflushes "
-          "%lu\ninvalidated_blocks %lu\nregions_received %lu\nregions_loaded %lu\nregions_installed %lu\n"
-          "regions_discarded %lu\nregions_invalidated %lu\nregions_ns %lu\ntime_baseline_ms %lu\ntime_regions_ms %lu\n"
-          "time_elsewhere_ms %lu\n",
+          "%lu\ninvalidated_blocks %lu\nregions_formed %lu\nregions_asked %lu\nregions_received %lu\n"
+          "regions_refused %lu\nregions_lost %lu\nregions_loaded %lu\nregions_installed %lu\nregions_discarded %lu\n"
+          "regions_invalidated %lu\nregions_ns %lu\nregion_bytes %lu\nregion_answer_ns %lu\ntime_baseline_ms %lu\n"
+          "time_regions_ms %lu\ntime_elsewhere_ms %lu\n",
           getpid(), stats.translated_instructions, stats.translated_blocks, stats.translate_ns, stats.code_bytes,
-          stats.flushes, stats.invalidated_blocks, stats.received_regions, stats.loaded_regions,
-          stats.installed_regions, stats.discarded_regions, stats.invalidated_regions, stats.region_ns,
+          stats.flushes, stats.invalidated_blocks, stats.formed_regions, stats.asked_regions, stats.received_regions,
+          stats.refused_regions, stats.lost_regions, stats.loaded_regions, stats.installed_regions,
+          stats.discarded_regions, stats.invalidated_regions, stats.region_ns, stats.region_bytes, stats.answer_ns,
           stats.baseline_ms, stats.regions_ms, stats.elsewhere_ms);
 }
 
@@ -180,7 +210,7 @@ void end_process() {
 }
 
 // Log, trace and sysroot are set; `handover` names the program.
-[[noreturn]] void launch(syscalls::Handover handover, std::vector<std::string> environment) {
+[[noreturn]] void launch(syscalls::Handover handover, std::vector<std::string> environment, bool continued = false) {
   syscalls::handover_template = handover;
   syscalls::handover_template.path.clear();
   syscalls::handover_template.arguments.clear();
@@ -192,7 +222,13 @@ void end_process() {
   {
     loader::Program program = prepare(handover, environment);
     if (program.native()) execute_native(program, std::move(environment));
-    translator::start({.chain = handover.chain, .reference = handover.reference, .stats = handover.stats});
+    translator::start({.chain = handover.chain,
+                       .reference = handover.reference,
+                       .stats = handover.stats,
+                       .one_view = handover.perf_map,
+                       .dump_directory = handover.dump_directory,
+                       .name_of = name_of});
+    start_perf(handover, continued);
     start_optimizer(handover);
     auto loaded = loader::map(program);
     if (!loaded) fatal(loaded.error().text, loaded.error().remedy, loaded.error().exit_status());
@@ -265,7 +301,7 @@ void run_handed_over(syscalls::Handover handover, std::span<char* const> environ
   // The guest may have changed its root since: then what it sees is all there is.
   if (auto done = sysroots::set_sysroot(handover.sysroot); !done) handover.sysroot.clear();
   if (sysroots::sysroot_descriptor() >= 0) syscalls::protect_descriptor(sysroots::sysroot_descriptor());
-  launch(std::move(handover), {environment.begin(), environment.end()});
+  launch(std::move(handover), {environment.begin(), environment.end()}, true);
 }
 
 }  // namespace ferry::command

@@ -21,7 +21,7 @@ struct CategoryName {
 };
 constexpr CategoryName category_names[] = {
     {"warning", Log::warning}, {"load", Log::load},     {"translate", Log::translate}, {"exits", Log::exits},
-    {"signals", Log::signals}, {"memory", Log::memory}, {"optimizer", Log::optimizer},
+    {"signals", Log::signals}, {"memory", Log::memory}, {"optimizer", Log::optimizer}, {"regions", Log::regions},
 };
 }  // namespace
 
@@ -58,6 +58,6 @@ bool parse_log_categories(const char* text, u32& mask) {
   return true;
 }
 
-const char* log_category_names() { return "warning, load, translate, exits, signals, memory, optimizer, all"; }
+const char* log_category_names() { return "warning, load, translate, exits, signals, memory, optimizer, regions, all"; }
 
 }  // namespace ferry

@@ -12,7 +12,8 @@ enum class Log : u32 {
   exits = 8,       // every exit from translated code
   signals = 16,    // signals taken, delivered, returned from
   memory = 32,     // guest mappings and invalidations
-  optimizer = 64,  // requests to the optimiser, what became of them, and what is wrong with it
+  optimizer = 64,  // the optimiser's process and what is said to it
+  regions = 128,   // what gets hot, the regions formed of it, and what becomes of them
 };
 
 extern u32 log_mask;  // set once at start-up

@@ -232,6 +232,10 @@ bool parse_fields(std::string_view text, Handover& handover) {
       handover.chain = value != 0;
     else if (name == "stats")
       handover.stats = value != 0;
+    else if (name == "perf_map")
+      handover.perf_map = value != 0;
+    else if (name == "jitdump")
+      handover.jitdump = value != 0;
     else if (name == "store_limit")
       handover.store_limit = static_cast<u64>(value);
     else if (name == "optimizer")
@@ -255,25 +259,28 @@ bool parse_fields(std::string_view text, Handover& handover) {
 std::vector<std::string> handover_arguments(const Handover& handover) {
   char fields[320];
   snprintf(fields, sizeof fields,
-           "strace=%d,strace_fd=%d,log=%u,log_fd=%d,reference=%d,chain=%d,stats=%d,store_limit=%lu,optimizer=%d,"
+           "strace=%d,strace_fd=%d,log=%u,log_fd=%d,reference=%d,chain=%d,stats=%d,perf_map=%d,jitdump=%d,"
+           "store_limit=%lu,optimizer=%d,"
            "optimizer_cores=%u,optimizer_idle=%u,program_fd=%d,own_fd=%d",
            handover.strace, handover.strace_fd, handover.log_mask, handover.log_fd, handover.reference, handover.chain,
-           handover.stats, handover.store_limit, handover.optimizer, handover.optimizer_cores, handover.optimizer_idle,
-           handover.program_fd, handover.own_executable_fd);
+           handover.stats, handover.perf_map, handover.jitdump, handover.store_limit, handover.optimizer,
+           handover.optimizer_cores, handover.optimizer_idle, handover.program_fd, handover.own_executable_fd);
   std::vector<std::string> arguments{"ferry",          handover_option,          fields,
-                                     handover.sysroot, handover.store_directory, handover.path};
+                                     handover.sysroot, handover.store_directory, handover.dump_directory,
+                                     handover.path};
   arguments.insert(arguments.end(), handover.arguments.begin(), handover.arguments.end());
   return arguments;
 }
 
 std::optional<Handover> parse_handover(int argc, char* const* argv) {
-  if (argc < 7 || std::string_view{argv[1]} != handover_option) return std::nullopt;
+  if (argc < 8 || std::string_view{argv[1]} != handover_option) return std::nullopt;
   Handover handover;
   if (!parse_fields(argv[2], handover)) return std::nullopt;
   handover.sysroot = argv[3];
   handover.store_directory = argv[4];
-  handover.path = argv[5];
-  handover.arguments.assign(argv + 6, argv + argc);
+  handover.dump_directory = argv[5];
+  handover.path = argv[6];
+  handover.arguments.assign(argv + 7, argv + argc);
   return handover;
 }
 

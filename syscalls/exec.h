@@ -24,6 +24,8 @@ struct Handover {
   int own_executable_fd = -1;            // for adopt_own_executable()
   std::string store_directory;           // translator::Options; empty: none
   u64 store_limit = 0;
+  bool perf_map = false, jitdump = false;  // perf::Options
+  std::string dump_directory;              // translator::Options; empty: none
   bool optimizer = true;
   u32 optimizer_cores = 0, optimizer_idle = 60;  // optimizer::ClientOptions
   std::string path;                              // as the guest named the program

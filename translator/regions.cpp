@@ -1,15 +1,18 @@
 #include "translator/regions.h"
 
 #include <sys/auxv.h>
+#include <time.h>
 
 #include <memory>
 #include <unordered_map>
 
 #include "guest/log.h"
+#include "translator/optimizer/dump.h"
 #include "translator/optimizer/executed_code.h"
 #include "translator/optimizer/heat.h"
 #include "translator/optimizer/install.h"
 #include "translator/optimizer/store.h"
+#include "translator/perf/perf.h"
 #include "translator/reference.h"
 #include "translator/state.h"
 #include "translator/statistics.h"
@@ -29,8 +32,8 @@ constexpr size_t warm_blocks = 16;
 constexpr u32 traced_instructions = 256;
 
 struct Asked {
-  u64 base, pc;
-  std::vector<cache::GuestRange> ranges;
+  u64 pc, since_ns;
+  Request request;
 };
 
 // Exists once start_optimizer() or optimize_by() has been called. Under the lock.
@@ -44,20 +47,39 @@ struct Tier {
 };
 Tier* tier;
 
+u64 now_ns() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<u64>(t.tv_sec) * 1000000000 + static_cast<u64>(t.tv_nsec);
+}
+
+// Under the lock; for the log.
+std::string name_of(u64 pc) {
+  char digits[24];
+  snprintf(digits, sizeof digits, "%#llx", (unsigned long long)pc);
+  return options.name_of ? options.name_of(pc) + " (" + digits + ")" : digits;
+}
+
 bool install_locked(u64 base, const Region& region) {
   if (!optimizer::matches_guest(region, base, executable_ranges) || !optimizer::helpers_known(region)) {
     counters.discarded_regions++;
-    log(Log::optimizer, "region at %#llx: not installed, the guest's code is another", (unsigned long long)base);
+    if (logging(Log::regions))
+      log(Log::regions, "region of %s: not put in place, the guest's code is another",
+          name_of(base + region.entries[0].offset).c_str());
     return false;
   }
   if (!optimizer::has_room(*current.load(std::memory_order_relaxed), region)) flush_generation();
   for (const optimizer::Stretch& stretch : region.stretches)
     note_translated(base + stretch.offset, base + stretch.offset + 4 * stretch.words.size());
   optimizer::install(*current.load(std::memory_order_relaxed), region, base);
+  cache::Generation& generation = *current.load(std::memory_order_relaxed);
+  if (perf::reporter) perf::reporter->region_added(generation, generation.regions.regions.back());
   counters.installed_regions++;
-  log(Log::optimizer, "region at %#llx: %u instructions in %zu bytes installed, entered at %#llx",
-      (unsigned long long)base, region.instructions, region.code.size(),
-      (unsigned long long)(base + region.entries[0].offset));
+  counters.region_bytes += region.code.size();
+  if (logging(Log::regions))
+    log(Log::regions, "region of %s: put in place, %u instructions in %zu bytes, %zu entries, %zu exits",
+        name_of(base + region.entries[0].offset).c_str(), region.instructions, region.code.size(),
+        region.entries.size(), region.exits.size());
   return true;
 }
 
@@ -67,17 +89,21 @@ void take_answer(const Answer& answer) {
   if (found == tier->asked.end()) return;
   Asked asked = std::move(found->second);
   tier->asked.erase(found);
+  counters.answer_ns += now_ns() - asked.since_ns;
+  if (answer.listing) optimizer::dump(options.dump_directory, name_of(asked.pc), asked.request, *answer.listing);
   switch (answer.kind) {
     case Answer::Kind::region:
       counters.received_regions++;
-      install_locked(asked.base, answer.region);
+      install_locked(asked.request.base, answer.region);
       tier->heat.settle(asked.pc);
       return;
     case Answer::Kind::refused:
-      log(Log::optimizer, "region at %#llx: refused", (unsigned long long)asked.pc);
+      counters.refused_regions++;
+      if (logging(Log::regions)) log(Log::regions, "region of %s: refused", name_of(asked.pc).c_str());
       tier->heat.refuse(asked.pc);
       return;
     case Answer::Kind::lost:
+      counters.lost_regions++;
       tier->heat.settle(asked.pc);
       return;
   }
@@ -108,16 +134,17 @@ std::optional<Request> form_locked(u64 pc, u64 heat, const optimizer::Mapping& m
   return optimizer::form({code, tier != nullptr ? tier->branches : no_branches, mapping, pc, heat});
 }
 
+// Under the lock.
 void log_request(const Request& request) {
   size_t instructions = 0;
   for (const optimizer::Stretch& stretch : request.stretches) instructions += stretch.words.size();
-  log(Log::optimizer, "block %#llx is hot: %zu instructions in %zu stretches, %zu entries, %zu indirect targets, %s",
-      (unsigned long long)(request.base + request.entries[0]), instructions, request.stretches.size(),
+  log(Log::regions, "region of %s: formed, %zu instructions in %zu stretches, %zu entries, %zu indirect targets, %s",
+      name_of(request.base + request.entries[0]).c_str(), instructions, request.stretches.size(),
       request.entries.size(), request.indirect_targets.size(), request.file.empty() ? "no file" : request.file.c_str());
 }
 
 // Not under the lock: compiling on the spot takes its time.
-void ask_for(u64 pc, const Request& request) {
+void ask_for(u64 pc, Request request) {
   if (tier->compile) {
     std::optional<Region> region = tier->compile(request);
     std::lock_guard guard(lock);
@@ -129,20 +156,17 @@ void ask_for(u64 pc, const Request& request) {
   }
   std::lock_guard guard(lock);  // before somebody takes the answer
   Stopwatch stopwatch(region_ticks);
-  u64 id = tier->client->submit(request);
+  u64 id = tier->client->submit(request, !options.dump_directory.empty());
   if (id == 0) return tier->heat.settle(pc);
-  Asked& asked = tier->asked[id] = {request.base, pc, {}};
-  for (const optimizer::Stretch& stretch : request.stretches) {
-    u64 begin = request.base + stretch.offset;
-    asked.ranges.push_back({begin, begin + 4 * stretch.words.size()});
-  }
+  counters.asked_regions++;
+  tier->asked[id] = {pc, now_ns(), std::move(request)};
 }
 
 // Under the lock: whether the instruction is part of a region that is waited for.
 bool is_asked_for(u64 pc) {
   for (const auto& [id, asked] : tier->asked) {
-    for (const cache::GuestRange& range : asked.ranges) {
-      if (pc >= range.begin && pc < range.end) return true;
+    for (const optimizer::Stretch& stretch : asked.request.stretches) {
+      if (pc - (asked.request.base + stretch.offset) < 4 * stretch.words.size()) return true;
     }
   }
   return false;
@@ -155,11 +179,11 @@ void become_hot(u64 pc) {
     std::lock_guard guard(lock);
     Stopwatch stopwatch(region_ticks);
     request = form_locked(pc, tier->heat.samples(pc), mapping);
-    if (!request) tier->heat.refuse(pc);
+    if (!request) return tier->heat.refuse(pc);
+    counters.formed_regions++;
+    if (logging(Log::regions)) log_request(*request);
   }
-  if (!request) return;
-  if (logging(Log::optimizer)) log_request(*request);
-  ask_for(pc, *request);
+  ask_for(pc, std::move(*request));
 }
 
 }  // namespace
@@ -167,7 +191,8 @@ void become_hot(u64 pc) {
 void start_optimizer(optimizer::ClientOptions client) {
   if (options.reference || !options.chain) return;
   tier = new Tier;
-  tier->store.open(client.directory, client.identity, getauxval(AT_SECURE) != 0);
+  // What is to be shown must be compiled.
+  if (options.dump_directory.empty()) tier->store.open(client.directory, client.identity, getauxval(AT_SECURE) != 0);
   tier->client = std::make_unique<optimizer::Client>(std::move(client));
 }
 

@@ -12,6 +12,7 @@
 #include "translator/aarch64/decode.h"
 #include "translator/aarch64/helpers.h"
 #include "translator/baseline/baseline.h"
+#include "translator/perf/perf.h"
 #include "translator/reference.h"
 #include "translator/regions.h"
 #include "translator/state.h"
@@ -79,6 +80,7 @@ u64 find_or_translate(Cpu& cpu, const Edge*& edge) {
   Stopwatch stopwatch(translate_ticks);
   baseline::Translation translation = baseline::translate(*generation, GuestAddr{cpu.pc}, find_stored);
   if (translation.instructions == 0) return translation.code;
+  if (perf::reporter) perf::reporter->block_added(*generation, generation->blocks[generation->blocks.size() - 1]);
   counters.translated_blocks++;
   counters.translated_instructions += translation.instructions;
   return translation.code;
@@ -117,7 +119,7 @@ bool poll_wanted(Cpu& cpu) {
 }
 
 void begin_generation() {
-  living.push_back(new Generation(options.code_memory));
+  living.push_back(new Generation(options.code_memory, options.one_view));
   current.store(living.back(), std::memory_order_release);
 }
 
@@ -228,6 +230,7 @@ void invalidate(GuestAddr begin, GuestAddr end) {
     dropped.blocks += blocks;
     dropped.regions += regions;
   }
+  if (perf::reporter) perf::reporter->mappings_changed();
   counters.invalidated_blocks += dropped.blocks;
   counters.invalidated_regions += dropped.regions;
   if (dropped.regions != 0) call_back_threads();
@@ -270,6 +273,7 @@ void after_fork_in_child(Cpu& cpu) {
     // Without a copy the code memory is the parent's: leave it alone and start afresh.
     begin_generation();
   }
+  if (perf::reporter) perf::reporter->after_fork_in_child(*current.load());
   lock.unlock();
 }
 

@@ -1,6 +1,7 @@
 // The translator's whole face: runs guest code until something needs the guest's kernel.
 // One translator a process (one guest address space), shared by all guest threads.
 #pragma once
+#include <functional>
 #include <string>
 
 #include "guest/aarch64/cpu.h"
@@ -21,9 +22,12 @@ struct Exit {
 };
 
 struct Options {
-  bool chain = true;       // direct chaining of blocks; off to see every block in the log
-  bool reference = false;  // run every instruction through its semantic function instead of stencils
-  bool stats = false;      // measure the time spent translating
+  bool chain = true;             // direct chaining of blocks; off to see every block in the log
+  bool reference = false;        // run every instruction through its semantic function instead of stencils
+  bool stats = false;            // measure the time spent translating
+  bool one_view = false;         // code memory is one anonymous mapping: perf looks for names nowhere else
+  std::string dump_directory{};  // where regions are shown to people (optimizer/dump.h); empty: nowhere
+  std::function<std::string(u64 pc)> name_of{};  // the guest function, for people; may be empty
   size_t code_memory =
       size_t{128} << 20;  // bytes of code memory before a flush; at most 128 MiB (AArch64's branch range)
 };
@@ -71,11 +75,15 @@ void after_fork_in_child(Cpu& cpu);
 
 struct Stats {
   u64 translated_blocks, translated_instructions, translate_ns, code_bytes, flushes, invalidated_blocks;
-  // Regions: compiled for this process, found in the store, put in place; not put in place since the guest's code was another; dropped.
-  u64 region_ns;  // forming, asking for and installing them
+  // Regions: formed of hot code, asked for; answered by code, by a refusal for good, by nothing; found in the store; put in place; not
+  // put in place since the guest's code was another; dropped.
+  u64 formed_regions, asked_regions, received_regions, refused_regions, lost_regions;
+  u64 loaded_regions, installed_regions, discarded_regions, invalidated_regions;
+  u64 region_bytes;  // of those put in place
+  u64 region_ns;     // forming, asking for and installing them
+  u64 answer_ns;     // that answers took in all; nobody waits for them
   // The guest's threads' time outside the kernel, where the kernel tells it; elsewhere: in ferry, helpers among it.
   u64 baseline_ms, regions_ms, elsewhere_ms;
-  u64 received_regions, loaded_regions, installed_regions, discarded_regions, invalidated_regions;
 };
 Stats stats();
 

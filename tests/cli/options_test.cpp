@@ -63,6 +63,10 @@ TEST(OptionsTest, variables_say_the_same_and_the_command_line_wins) {
   EXPECT_FALSE(parse({"ls"}, {"FERRY_STRACE=0"})->strace);
   EXPECT_TRUE(parse({"ls"})->cache);
   EXPECT_FALSE(parse({"ls"}, {"FERRY_NO_CACHE=1"})->cache);
+  EXPECT_FALSE(parse({"ls"})->perf_map || parse({"ls"})->jitdump || parse({"ls"})->dump_regions);
+  EXPECT_TRUE(parse({"--perf-map", "ls"})->perf_map && parse({"ls"}, {"FERRY_PERF_MAP=1"})->perf_map);
+  EXPECT_TRUE(parse({"--jitdump", "ls"})->jitdump && parse({"ls"}, {"FERRY_JITDUMP=1"})->jitdump);
+  EXPECT_EQ(parse({"--dump-regions", "d", "ls"}, {"FERRY_DUMP_REGIONS=e"})->dump_regions, "d");
   EXPECT_TRUE(parse({"ls"})->optimizer);
   EXPECT_FALSE(parse({"--no-optimizer", "ls"})->optimizer);
   EXPECT_FALSE(parse({"ls"}, {"FERRY_NO_OPTIMIZER=1"})->optimizer);

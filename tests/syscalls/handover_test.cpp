@@ -27,6 +27,9 @@ TEST(Handover, ComesBackWhole) {
   given.own_executable_fd = 1020;
   given.store_directory = "/a directory,store_limit=1";
   given.store_limit = u64{64} << 30;
+  given.perf_map = true;
+  given.jitdump = true;
+  given.dump_directory = "/regions, shown";
   given.optimizer = false;
   given.optimizer_cores = 100'000;
   given.optimizer_idle = 7;
@@ -46,6 +49,9 @@ TEST(Handover, ComesBackWhole) {
   EXPECT_EQ(got->own_executable_fd, given.own_executable_fd);
   EXPECT_EQ(got->store_directory, given.store_directory);
   EXPECT_EQ(got->store_limit, given.store_limit);
+  EXPECT_EQ(got->perf_map, given.perf_map);
+  EXPECT_EQ(got->jitdump, given.jitdump);
+  EXPECT_EQ(got->dump_directory, given.dump_directory);
   EXPECT_EQ(got->optimizer, given.optimizer);
   EXPECT_EQ(got->optimizer_cores, given.optimizer_cores);
   EXPECT_EQ(got->optimizer_idle, given.optimizer_idle);
@@ -56,9 +62,9 @@ TEST(Handover, ComesBackWhole) {
 TEST(Handover, APersonsCommandLineIsNone) {
   EXPECT_FALSE(parse({"ferry", "--strace", "program", "a", "b", "c"}));
   EXPECT_FALSE(parse({"ferry"}));
-  EXPECT_FALSE(parse({"ferry", "--handover", "strace=1", "", "", "program"})) << "no argv[0]";
-  EXPECT_FALSE(parse({"ferry", "--handover", "strace=x", "", "", "program", "program"}));
-  EXPECT_FALSE(parse({"ferry", "--handover", "unknown=1", "", "", "program", "program"}));
+  EXPECT_FALSE(parse({"ferry", "--handover", "strace=1", "", "", "", "program"})) << "no argv[0]";
+  EXPECT_FALSE(parse({"ferry", "--handover", "strace=x", "", "", "", "program", "program"}));
+  EXPECT_FALSE(parse({"ferry", "--handover", "unknown=1", "", "", "", "program", "program"}));
 }
 
 }  // namespace

@@ -31,7 +31,11 @@ int move_out_of_the_way(int fd) {
 }
 }  // namespace
 
-CodeMemory::CodeMemory(size_t size) : size_(size) {
+CodeMemory::CodeMemory(size_t size, bool one_view) : size_(size) {
+  if (one_view) {
+    map_one_view();
+    return;
+  }
   int fd = memfd_create("ferry-code", MFD_CLOEXEC);
   if (fd < 0 || ftruncate(fd, static_cast<off_t>(size)) != 0) {
     if (fd >= 0) close(fd);

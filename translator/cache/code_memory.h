@@ -10,8 +10,8 @@ namespace ferry::cache {
 
 class CodeMemory {
  public:
-  // Reserves `size` bytes; pages are committed as they are written.
-  explicit CodeMemory(size_t size);
+  // Reserves `size` bytes; pages are committed as they are written. `one_view`: wanted, and then it is anonymous memory.
+  explicit CodeMemory(size_t size, bool one_view = false);
   ~CodeMemory();
   CodeMemory(const CodeMemory&) = delete;
   CodeMemory& operator=(const CodeMemory&) = delete;

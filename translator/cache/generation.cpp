@@ -16,8 +16,12 @@ constexpr size_t largest_block_code = 64 * 1024;
 constexpr size_t largest_block_instructions = 64;
 }  // namespace
 
-Generation::Generation(size_t code_size)
-    : code(code_size), blocks(code_size / 128), offsets(code_size / 8), edges(code_size / 64), regions(code_size) {
+Generation::Generation(size_t code_size, bool one_view)
+    : code(code_size, one_view),
+      blocks(code_size / 128),
+      offsets(code_size / 8),
+      edges(code_size / 64),
+      regions(code_size) {
   const stencil::Library& library = stencil::library();
   code.commit(0);
   memcpy(code.writable(code.run_base()), library.constants, library.constants_size);

@@ -34,7 +34,7 @@ struct Edge {
 
 class Generation {
  public:
-  explicit Generation(size_t code_size);
+  explicit Generation(size_t code_size, bool one_view = false);
 
   CodeMemory code;
   size_t used = 0;           // bytes of code memory
