@@ -57,7 +57,7 @@ std::optional<Region> compile(const Request& request, std::string& why, CompileT
 
 int main(int argc, char** argv) {
   std::vector<char*> arguments(argv, argv + argc);
-  std::string limits[] = {"cpu-limit-ms=400", "memory-limit=0", "queue=256"};
+  std::string limits[] = {"cpu-limit-ms=400", "memory-limit=0", "queue=256", "worker-lifetime=500"};
   for (std::string& limit : limits) arguments.push_back(limit.data());
   bool stillborn = false;
   for (int i = 1; i < argc; i++) stillborn = stillborn || strcmp(argv[i], "identity=stillborn") == 0;

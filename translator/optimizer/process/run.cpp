@@ -59,6 +59,8 @@ void assign(ServerOptions& options, std::string_view name, std::string_view text
     options.worker.cpu_limit_ms = static_cast<u32>(number(name, text));
   else if (name == "memory-limit")
     options.worker.memory_limit = number(name, text);
+  else if (name == "worker-lifetime")
+    options.worker.lifetime = static_cast<u32>(number(name, text));
   else if (name == "queue")
     options.queue = number(name, text);
   else if (name == "log" && number(name, text) != 0)

@@ -1,5 +1,6 @@
 #include "translator/optimizer/process/worker.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -82,6 +83,7 @@ bool Worker::start() {
   if (process_ < 0) return close(pair[0]), false;
   socket_ = pair[0];
   ready_ = busy_ = false;
+  served_ = 0;
   killed_for_ = nullptr;
   return true;
 }
@@ -103,6 +105,11 @@ void Worker::serve(int socket) {
   if (socket >= 3) close_all_but(socket);
   rlimit none{}, memory{options_.memory_limit, options_.memory_limit};
   setrlimit(RLIMIT_CORE, &none);
+  // When memory runs out it goes before anybody's guest does (proc(5)); where there is no /proc, not.
+  if (int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); fd >= 0) {
+    (void)!write(fd, "800", 3);
+    close(fd);
+  }
   if (options_.memory_limit != 0) setrlimit(RLIMIT_AS, &memory);
   CompileFunction compile = options_.make_compiler();
   Note note{Word::ready, 0, 0, {}};
@@ -158,6 +165,7 @@ std::optional<Worker::Result> Worker::result() {
   else
     result.why = note.word == Word::region ? "the compiler made a region that is not sound"
                                            : std::string(bytes.begin(), bytes.end());
+  if (++served_ >= options_.lifetime) stop();
   return result;
 }
 

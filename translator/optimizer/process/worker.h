@@ -23,6 +23,7 @@ struct WorkerOptions {
   u32 cpu_limit_ms = 20'000;        // of processor time for one region
   u32 wall_limit_ms = 120'000;      // and of any time
   u64 memory_limit = u64{2} << 30;  // of its address space; 0: none
+  u32 lifetime = 2000;              // regions; then a fresh one takes its place, and what it has hoarded goes
 };
 
 class Worker {
@@ -62,6 +63,7 @@ class Worker {
   int process_ = -1, socket_ = -1;
   u8* shared_ = nullptr;
   bool ready_ = false, busy_ = false;
+  u32 served_ = 0;
   u64 began_wall_ms_ = 0, began_cpu_ms_ = 0;
   const char* killed_for_ = nullptr;
 };
