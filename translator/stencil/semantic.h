@@ -180,23 +180,35 @@ struct SlotOperand {
   }
 };
 
-// A general register: width 0 is W (32 bits; writing zeroes the upper half), width 1 is X.
-template <int width>
-struct WidthType;
+// Integers by log2 of their bytes.
+template <int size>
+struct IntegerOfSize;
 template <>
-struct WidthType<0> {
+struct IntegerOfSize<0> {
+  using Unsigned = u8;
+  using Signed = i8;
+};
+template <>
+struct IntegerOfSize<1> {
+  using Unsigned = u16;
+  using Signed = i16;
+};
+template <>
+struct IntegerOfSize<2> {
   using Unsigned = u32;
   using Signed = i32;
 };
 template <>
-struct WidthType<1> {
+struct IntegerOfSize<3> {
   using Unsigned = u64;
   using Signed = i64;
 };
+
+// A general register: width 0 is W (32 bits; writing zeroes the upper half), width 1 is X.
 template <int width>
-using UnsignedOf = typename WidthType<width>::Unsigned;
+using UnsignedOf = typename IntegerOfSize<width + 2>::Unsigned;
 template <int width>
-using SignedOf = typename WidthType<width>::Signed;
+using SignedOf = typename IntegerOfSize<width + 2>::Signed;
 
 template <int width>
 struct Src : SlotOperand {

@@ -7,36 +7,14 @@
 
 namespace ferry::aarch64 {
 
-// Access types by log2 of their bytes.
+// The type of an access, by log2 of its bytes.
 template <int size>
-struct MemoryType;
-template <>
-struct MemoryType<0> {
-  using Unsigned = u8;
-  using Signed = i8;
-};
-template <>
-struct MemoryType<1> {
-  using Unsigned = u16;
-  using Signed = i16;
-};
-template <>
-struct MemoryType<2> {
-  using Unsigned = u32;
-  using Signed = i32;
-};
-template <>
-struct MemoryType<3> {
-  using Unsigned = u64;
-  using Signed = i64;
-};
-template <int size>
-using Memory = typename MemoryType<size>::Unsigned;
+using Memory = typename IntegerOfSize<size>::Unsigned;
 
 // What a sign-extending load puts into a register: w extends to 32 bits only.
 template <int size, int w>
 FERRY_INLINE u64 load_signed(u64 address) {
-  auto value = static_cast<typename MemoryType<size>::Signed>(load<Memory<size>>(address));
+  auto value = static_cast<typename IntegerOfSize<size>::Signed>(load<Memory<size>>(address));
   if constexpr (w)
     return static_cast<u32>(i32{value});
   else
@@ -438,7 +416,7 @@ SEM swp(Cpu& cpu, Src<1> rs, Dst<1> rt, Src<1> rn) {
 }
 
 template <int size>
-using SignedMemory [[gnu::may_alias]] = typename MemoryType<size>::Signed;
+using SignedMemory [[gnu::may_alias]] = typename IntegerOfSize<size>::Signed;
 
 template <int size, int acquire, int release>
 SEM ldsmax(Cpu& cpu, Src<1> rs, Dst<1> rt, Src<1> rn) {

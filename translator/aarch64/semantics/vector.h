@@ -12,31 +12,9 @@ namespace ferry::aarch64 {
 
 // Elements by the size field (log2 of the bytes) and by sign.
 template <int size>
-struct ElementType;
-template <>
-struct ElementType<0> {
-  using Unsigned = u8;
-  using Signed = i8;
-};
-template <>
-struct ElementType<1> {
-  using Unsigned = u16;
-  using Signed = i16;
-};
-template <>
-struct ElementType<2> {
-  using Unsigned = u32;
-  using Signed = i32;
-};
-template <>
-struct ElementType<3> {
-  using Unsigned = u64;
-  using Signed = i64;
-};
+using Unsigned = typename IntegerOfSize<size>::Unsigned;
 template <int size>
-using Unsigned = typename ElementType<size>::Unsigned;
-template <int size>
-using Signed = typename ElementType<size>::Signed;
+using Signed = typename IntegerOfSize<size>::Signed;
 
 template <class T>
 inline constexpr int size_of = sizeof(T) == 1   ? 0
