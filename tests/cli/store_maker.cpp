@@ -35,7 +35,7 @@ int main(int argc, char** argv) {
     Region region = sample_region();
     region.instructions = static_cast<u32>(number);
     region.entries[1].in_map = number == 2;
-    check(writer.add(number, write_region(region), entry_keys(region)));
+    check(writer.add(number, 1, write_region(region), entry_keys(region)));
   }
   check(writer.remember_bad(100, "the compiler fell over"));
   Profile profile(options.directory);

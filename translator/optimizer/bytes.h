@@ -74,6 +74,13 @@ class ByteReader {
     return values;
   }
 
+  // Over an array that is not wanted; how many there were.
+  u32 skip_array(size_t each) {
+    u32 count = get_count(~u32{0}, each);
+    rest_ = rest_.subspan(count * each);
+    return count;
+  }
+
   // What the reader of a message finds wrong with it.
   void require(bool kept) {
     if (!kept) fail();

@@ -52,6 +52,17 @@ std::vector<Stretch> get_stretches(ByteReader& in) {
   return stretches;
 }
 
+// What of them is behind the first offset and before the last one's end.
+std::pair<u32, u32> get_range(ByteReader& in) {
+  u32 begin = 0, end = 0, count = in.get_count(max_region_instructions, 12);
+  for (u32 i = 0; i < count && in.good(); i++) {
+    u32 offset = in.get<u32>();
+    if (i == 0) begin = offset;
+    end = offset + 4 * in.skip_array(4);
+  }
+  return {begin, end};
+}
+
 bool lies_in(const std::vector<Stretch>& stretches, u32 offset) {
   auto after = std::ranges::upper_bound(stretches, offset, {}, &Stretch::offset);
   if (after == stretches.begin() || offset % 4 != 0) return false;
@@ -207,6 +218,24 @@ std::optional<Region> read_region(std::span<const u8> bytes) {
   get_places(in, region);
   if (!in.complete()) return std::nullopt;
   return region;
+}
+
+std::optional<RegionExtent> read_extent(std::span<const u8> region, u32 entry) {
+  ByteReader in(region);
+  in.require(in.get<u32>() == region_magic && in.get<u32>() == format);
+  in.get<u32>();
+  in.skip_array(1);
+  auto [begin, end] = get_range(in);
+  u32 count = in.get_count(max_entries, 9);
+  in.require(entry < count);
+  u32 offset = 0;
+  for (u32 i = 0; i <= entry && in.good(); i++) {
+    offset = in.get<u32>();
+    in.get<u32>();
+    in.get<u8>();
+  }
+  if (!in.good()) return std::nullopt;
+  return RegionExtent{offset, begin, end};
 }
 
 u64 entry_key(std::span<const u32> words) {

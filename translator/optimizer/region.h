@@ -96,6 +96,12 @@ std::optional<Request> read_request(std::span<const u8> bytes);
 std::vector<u8> write_region(const Region& region);
 std::optional<Region> read_region(std::span<const u8> bytes);
 
+// Where a region lies, without reading all of it: the offsets of one of its entries and of its guest code, stretches and gaps.
+struct RegionExtent {
+  u32 entry, begin, end;
+};
+std::optional<RegionExtent> read_extent(std::span<const u8> region, u32 entry);
+
 // By which regions are found: a hash of the words at an entry, as many as there are of it on its page up to the first branch or
 // key_words. More do no harm: what follows a branch need not be part of the region.
 inline constexpr u32 key_words = 8;

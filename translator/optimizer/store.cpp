@@ -157,7 +157,7 @@ void StoreReader::look_up(u64 key, StoreCandidates& found) {
     auto record = mapping_.record_at(positions[i]);
     if (!record || record->kind != RecordKind::region) continue;
     for (u32 entry = 0; entry < record->keys.size() && found.count < max_candidates; ++entry)
-      if (record->keys[entry] == key) found.items[found.count++] = {record->payload, entry};
+      if (record->keys[entry] == key) found.items[found.count++] = {record->payload, entry, record->heat};
   }
 }
 

@@ -34,6 +34,7 @@ std::string store_file_name(std::string_view identity);
 struct StoreCandidate {
   std::span<const u8> region;
   u32 entry;  // index in Region::entries
+  u32 heat;   // 0: it was made ahead of time, and nobody knows yet whether its code is ever hot
 };
 
 struct StoreCandidates {

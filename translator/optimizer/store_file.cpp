@@ -173,6 +173,7 @@ std::optional<StoreRecord> StoreMapping::record_at(u64 position) const {
   const u8* keys = record.data() + sizeof header;
   return StoreRecord{.position = position,
                      .kind = header.kind,
+                     .heat = header.heat,
                      .request = header.request,
                      .keys = {reinterpret_cast<const u64*>(keys), header.key_count},
                      .payload = record.last(header.payload_size)};

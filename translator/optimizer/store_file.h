@@ -57,6 +57,7 @@ std::vector<std::string> list_unfinished(int directory);
 struct StoreRecord {
   u64 position;
   RecordKind kind;
+  u32 heat;
   u64 request;
   std::span<const u64> keys;
   std::span<const u8> payload;

@@ -53,7 +53,7 @@ struct RecordHeader {
   RecordKind kind;
   u32 key_count;
   u32 payload_size;
-  u32 reserved;
+  u32 heat;     // samples that asked for it, as far as they go; 0: made ahead of time
   u64 request;  // key of the request that it answers
 };
 

@@ -266,18 +266,25 @@ bool StoreWriter::still_there() {
   return true;
 }
 
-bool StoreWriter::add(u64 request_key, std::span<const u8> region, std::span<const u64> keys) {
+bool StoreWriter::add(u64 request_key, u64 heat, std::span<const u8> region, std::span<const u64> keys) {
   if (!still_there() || region.size() > max_payload || keys.size() > max_record_keys) return false;
   std::span<const u8> known;
   if (find_request(request_key, &known) == Known::region && std::ranges::equal(known, region)) return true;
-  return append(RecordKind::region, request_key, keys, region);
+  RecordHeader header{};
+  header.kind = RecordKind::region;
+  header.heat = static_cast<u32>(std::min<u64>(heat, ~u32{0}));
+  header.request = request_key;
+  return append(header, keys, region);
 }
 
 bool StoreWriter::remember_bad(u64 request_key, std::string_view why) {
   if (!still_there()) return false;
   if (find_request(request_key) == Known::bad) return true;
   why = why.substr(0, 4096);
-  return append(RecordKind::bad, request_key, {}, {reinterpret_cast<const u8*>(why.data()), why.size()});
+  RecordHeader header{};
+  header.kind = RecordKind::bad;
+  header.request = request_key;
+  return append(header, {}, {reinterpret_cast<const u8*>(why.data()), why.size()});
 }
 
 StoreWriter::Known StoreWriter::find_request(u64 request_key, std::span<const u8>* region) const {
@@ -294,18 +301,14 @@ StoreWriter::Known StoreWriter::find_request(u64 request_key, std::span<const u8
   return Known::region;
 }
 
-bool StoreWriter::append(RecordKind kind, u64 request, std::span<const u64> keys, std::span<const u8> payload) {
-  std::vector<u32> tags = tags_of(request, keys);
-  u64 size = record_size(static_cast<u32>(keys.size()), static_cast<u32>(payload.size()));
+bool StoreWriter::append(RecordHeader header, std::span<const u64> keys, std::span<const u8> payload) {
+  header.key_count = static_cast<u32>(keys.size());
+  header.payload_size = static_cast<u32>(payload.size());
+  std::vector<u32> tags = tags_of(header.request, keys);
+  u64 size = record_size(header.key_count, header.payload_size);
   if (!make_room(round_up_to_unit(size), static_cast<u32>(tags.size()))) return false;
 
   std::vector<u8> record(size);
-  RecordHeader header{.checksum = 0,
-                      .kind = kind,
-                      .key_count = static_cast<u32>(keys.size()),
-                      .payload_size = static_cast<u32>(payload.size()),
-                      .reserved = 0,
-                      .request = request};
   memcpy(record.data(), &header, sizeof header);
   if (!keys.empty()) memcpy(record.data() + sizeof header, keys.data(), keys.size_bytes());
   if (!payload.empty()) memcpy(record.data() + size - payload.size(), payload.data(), payload.size());

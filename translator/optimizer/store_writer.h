@@ -37,8 +37,8 @@ class StoreWriter {
   // Each says false when it is not kept: the disk is full, the store is closed. The first time, the log says why; when there is no
   // point in going on, the writer has closed itself. What is there already is not written again. A store that was removed under
   // the writer (`ferry cache clear`) is begun anew.
-  // keys: entry_keys() of the region.
-  bool add(u64 request_key, std::span<const u8> region, std::span<const u64> keys);
+  // heat: the request's. keys: entry_keys() of the region.
+  bool add(u64 request_key, u64 heat, std::span<const u8> region, std::span<const u64> keys);
   bool remember_bad(u64 request_key, std::string_view why);
 
   // What is known of a request; the latest counts. The bytes are readable until the next add() or remember_bad().
@@ -56,7 +56,7 @@ class StoreWriter {
   std::expected<void, StoreFailure> adopt(int fd);
   void remove_others(const LockedStoreDirectory& directory);
   bool still_there();
-  bool append(RecordKind kind, u64 request, std::span<const u64> keys, std::span<const u8> payload);
+  bool append(RecordHeader header, std::span<const u64> keys, std::span<const u8> payload);
   bool make_room(u64 bytes, u32 slots);
   bool grow_index(u32 slots);
   bool insert(u32 tag, u64 position);

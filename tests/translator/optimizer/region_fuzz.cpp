@@ -33,6 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {  // NOLINT(
     std::vector<u8> again = write_request(*request);
     require(again.size() == size && memcmp(again.data(), data, size) == 0);
   }
+  read_extent(bytes, size % 4);
   if (auto region = read_region(bytes)) {
     std::vector<u8> again = write_region(*region);
     require(again.size() == size && memcmp(again.data(), data, size) == 0);

@@ -216,5 +216,17 @@ TEST(RegionBytes, TheEntryKeyIsOfTheFirstWordsAlone) {
   EXPECT_NE(entry_key(std::span{words}.first(3)), entry_key(std::span{words}.first(4)));
 }
 
+TEST(RegionBytes, TheExtentIsReadWithoutTheRest) {
+  std::vector<u8> bytes = write_region(sample_region());
+  auto extent = read_extent(bytes, 1);
+  ASSERT_TRUE(extent);
+  EXPECT_EQ(extent->entry, 0x40u);
+  EXPECT_EQ(extent->begin, 0x10u);
+  EXPECT_EQ(extent->end, 0x200cu);
+  EXPECT_FALSE(read_extent(bytes, 2));
+  for (size_t size = 0; size < 150; ++size) EXPECT_FALSE(read_extent(std::span{bytes}.first(size), 1)) << size;
+  EXPECT_FALSE(read_extent(write_request(sample_request()), 0));
+}
+
 }  // namespace
 }  // namespace ferry::optimizer

@@ -48,7 +48,7 @@ struct Files {
     require(writer.open(options).has_value());
     for (u64 number = 0; number < records; ++number) {
       u64 keys[] = {key(number), key(number + records)};
-      require(writer.add(number, payload(number), keys));
+      require(writer.add(number, 1, payload(number), keys));
     }
     Profile spots(options.directory);
     spots.add(sample_request());
@@ -116,7 +116,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {  // NOLINT(
   StoreWriter writer;
   require(writer.open(files.options).has_value());
   u64 keys[] = {key(1000)};
-  writer.add(1000, payload(1000), keys);
+  writer.add(1000, 1, payload(1000), keys);
   read_back(files);
   return 0;
 }

@@ -62,7 +62,7 @@ class StoreTest : public testing::Test {
   }
   static u64 request(u64 number) { return key(number, 7); }
   static bool add(StoreWriter& writer, u64 number) {
-    return writer.add(request(number), payload(number), keys(number));
+    return writer.add(request(number), 1, payload(number), keys(number));
   }
 
   // Whether the record is found; what is found must be right.
@@ -136,7 +136,7 @@ TEST_F(StoreTest, OfManyWithOneKeyTheNewestAreFoundNewestFirst) {
   StoreWriter writer;
   ASSERT_TRUE(writer.open(options_));
   std::vector<u64> same{42};
-  for (u8 number = 0; number < 30; ++number) ASSERT_TRUE(writer.add(number, std::vector<u8>{number}, same));
+  for (u8 number = 0; number < 30; ++number) ASSERT_TRUE(writer.add(number, 1, std::vector<u8>{number}, same));
   StoreReader reader;
   ASSERT_TRUE(open(reader));
   StoreCandidates found = reader.find(42);
@@ -148,7 +148,7 @@ TEST_F(StoreTest, EntriesThatNobodyIsToFindAreNotFound) {
   StoreWriter writer;
   ASSERT_TRUE(writer.open(options_));
   std::vector<u64> some{7, 0, 7};
-  ASSERT_TRUE(writer.add(1, std::vector<u8>{1}, some));
+  ASSERT_TRUE(writer.add(1, 1, std::vector<u8>{1}, some));
   StoreReader reader;
   ASSERT_TRUE(open(reader));
   EXPECT_EQ(reader.find(0).count, 0u);
@@ -156,6 +156,17 @@ TEST_F(StoreTest, EntriesThatNobodyIsToFindAreNotFound) {
   ASSERT_EQ(found.count, 2u);
   EXPECT_EQ(found.items[0].entry, 0u);
   EXPECT_EQ(found.items[1].entry, 2u);
+}
+
+TEST_F(StoreTest, HowHotItWasIsKept) {
+  StoreWriter writer;
+  ASSERT_TRUE(writer.open(options_));
+  ASSERT_TRUE(writer.add(1, 0, payload(1), keys(1)));
+  ASSERT_TRUE(writer.add(2, u64{1} << 40, payload(2), keys(2)));
+  StoreReader reader;
+  ASSERT_TRUE(open(reader));
+  EXPECT_EQ(reader.find(key(1)).items[0].heat, 0u);
+  EXPECT_EQ(reader.find(key(2)).items[0].heat, ~u32{0});
 }
 
 TEST_F(StoreTest, RequestsAreKnownAgainGoodOrBad) {
@@ -193,7 +204,7 @@ TEST_F(StoreTest, TheIndexGrowsWithReadersInIt) {
   std::vector<u8> small{1, 2, 3};
   for (u64 number = 1; number <= 40'000; ++number) {
     u64 one[] = {key(number)};
-    ASSERT_TRUE(writer.add(number, small, one));
+    ASSERT_TRUE(writer.add(number, 1, small, one));
     if (number % 1000 == 0) ASSERT_EQ(reader.find(key(number)).count, 1u);
   }
   for (u64 number = 1; number <= 40'000; ++number) ASSERT_EQ(reader.find(key(number)).count, 1u) << number;
@@ -232,7 +243,7 @@ TEST_F(StoreTest, ARecordLargerThanTheStoreIsRefusedAndTheRestStays) {
   StoreWriter writer;
   ASSERT_TRUE(writer.open(options_));
   ASSERT_TRUE(add(writer, 1));
-  EXPECT_FALSE(writer.add(5, std::vector<u8>(smallest_store), keys(5)));
+  EXPECT_FALSE(writer.add(5, 1, std::vector<u8>(smallest_store), keys(5)));
   EXPECT_TRUE(add(writer, 2));
   EXPECT_EQ(count(3), 2u);
 }
@@ -479,7 +490,7 @@ TEST_F(StoreTest, TheLimitIsForAllStoresTogether) {
     options_.identity = "build " + std::to_string(build);
     StoreWriter writer;
     ASSERT_TRUE(writer.open(options_));
-    ASSERT_TRUE(writer.add(1, big, keys(1)));
+    ASSERT_TRUE(writer.add(1, 1, big, keys(1)));
     timespec times[2] = {{.tv_sec = 1'000'000 + build, .tv_nsec = 0}, {.tv_sec = 1'000'000 + build, .tv_nsec = 0}};
     utimensat(AT_FDCWD, file().c_str(), times, 0);
   }

@@ -73,7 +73,7 @@ void Results::keep(u64 request_key, std::vector<u8> region) {
 
 void Results::add(const Request& request, u64 request_key, std::vector<u8> region) {
   if (request.storable && store_ready()) {
-    if (auto parsed = read_region(region)) store_.add(request_key, region, entry_keys(*parsed));
+    if (auto parsed = read_region(region)) store_.add(request_key, request.heat, region, entry_keys(*parsed));
   }
   keep(request_key, std::move(region));
 }
