@@ -11,6 +11,7 @@
 #include "translator/optimizer/executed_code.h"
 #include "translator/optimizer/heat.h"
 #include "translator/optimizer/install.h"
+#include "translator/optimizer/made_ahead.h"
 #include "translator/optimizer/store.h"
 #include "translator/perf/perf.h"
 #include "translator/reference.h"
@@ -41,6 +42,7 @@ struct Tier {
   optimizer::Heat heat;
   optimizer::BranchProfile branches;
   optimizer::StoreReader store;
+  optimizer::MadeAhead made_ahead;
   std::unique_ptr<optimizer::Client> client;
   Compile compile;
   std::unordered_map<u64, Asked> asked;  // by the client's id
@@ -212,6 +214,10 @@ bool note_sample(Cpu& cpu, Exit& exit) {
       for (const Answer& answer : tier->client->take()) take_answer(answer);
     }
     if (is_asked_for(pc)) return false;
+    if (u32 installed = tier->made_ahead.install_around(tier->store, pc, install_locked)) {
+      counters.loaded_regions += installed;
+      return false;
+    }
     verdict = tier->heat.sample(pc, current.load(std::memory_order_relaxed)->regions.count_at(pc));
   }
   if (verdict == optimizer::Heat::Verdict::hot) become_hot(pc);
@@ -248,7 +254,10 @@ bool install_region(u64 base, const Region& region) {
 
 u64 find_stored(cache::Generation& generation, u64 pc, std::span<const u32> words) {
   if (tier == nullptr || !tier->store.is_open()) return 0;
-  for (const optimizer::StoreCandidate& candidate : tier->store.find(optimizer::entry_key(words))) {
+  u64 key = optimizer::entry_key(words);
+  optimizer::StoreCandidates candidates = tier->store.find(key);
+  if (candidates.more_ahead) tier->made_ahead.note(pc, key);
+  for (const optimizer::StoreCandidate& candidate : candidates) {
     std::optional<Region> region = optimizer::read_region(candidate.region);
     if (!region || candidate.entry >= region->entries.size() || !region->entries[candidate.entry].in_map) continue;
     u64 base = pc - region->entries[candidate.entry].offset;

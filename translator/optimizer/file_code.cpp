@@ -71,6 +71,7 @@ std::optional<Request> FileCode::form_again(u64 key, const HotSpot& spot) const 
   request.storable = true;
   request.file = path_;
   request.file_offset = spot.file_offset;
+  request.heat = 1;
   request.entries = spot.entries;
   request.indirect_targets = spot.indirect_targets;
   for (const HotSpot::Extent& extent : spot.extents) {

@@ -25,15 +25,14 @@ class FileCode : public Code {
   u32 regions_at(u64 pc) const override;
   bool is_region_entry(u64 pc) const override { return entries_.contains(pc); }
 
-  // Requests of this kind have no heat: it is not known yet, or in the profile already.
-
-  // What is to be compiled for the code that begins at the linked address: a function or a loop.
+  // What is to be compiled for the code that begins at the linked address: a function or a loop. Without heat: nobody knows.
   std::optional<Request> form_at(u64 pc);
 
   // Where loops begin in a function: what branches lead back to.
   std::vector<u64> loops_in(u64 begin, u64 end);
 
-  // The request behind what was hot in a file of this name; nothing when these are other instructions.
+  // The request behind what was hot in a file of this name; nothing when these are other instructions. Its heat, which the profile has
+  // already, only says that there was some.
   std::optional<Request> form_again(u64 key, const HotSpot& spot) const;
 
   // A request has been made of it: regions_at() counts it.

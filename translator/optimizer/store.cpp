@@ -144,11 +144,14 @@ bool StoreReader::open(const std::string& directory, std::string_view identity, 
   return mapped.has_value();
 }
 
-void StoreReader::look_up(u64 key, StoreCandidates& found) {
+void StoreReader::look_up(u64 key, bool ahead, StoreCandidates& found) {
   u64 positions[max_candidates];
   u32 count = 0;
-  for_each_slot(mapping_.index(), slot_tag(key, KeyKind::entry), [&](u64 position) {
-    positions[count++] = position;
+  for_each_slot(mapping_.index(), slot_tag(key, KeyKind::entry), [&](u64 slot) {
+    if (slot_is_ahead(slot) == ahead)
+      positions[count++] = slot_position(slot);
+    else
+      found.more_ahead |= !ahead;
     return count < max_candidates;
   });
   std::sort(positions, positions + count, std::greater<>{});
@@ -157,7 +160,7 @@ void StoreReader::look_up(u64 key, StoreCandidates& found) {
     auto record = mapping_.record_at(positions[i]);
     if (!record || record->kind != RecordKind::region) continue;
     for (u32 entry = 0; entry < record->keys.size() && found.count < max_candidates; ++entry)
-      if (record->keys[entry] == key) found.items[found.count++] = {record->payload, entry, record->heat};
+      if (record->keys[entry] == key) found.items[found.count++] = {record->payload, entry};
   }
 }
 

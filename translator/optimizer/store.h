@@ -34,12 +34,12 @@ std::string store_file_name(std::string_view identity);
 struct StoreCandidate {
   std::span<const u8> region;
   u32 entry;  // index in Region::entries
-  u32 heat;   // 0: it was made ahead of time, and nobody knows yet whether its code is ever hot
 };
 
 struct StoreCandidates {
   StoreCandidate items[max_candidates];
   u32 count = 0;
+  bool more_ahead = false;  // find_ahead() has others
 
   const StoreCandidate* begin() const { return items; }
   const StoreCandidate* end() const { return items + count; }
@@ -56,11 +56,17 @@ class StoreReader {
   void close() { mapping_.unmap(); }
   bool is_open() const { return mapping_.is_mapped(); }
 
-  // The regions with an entry of this key, the newest first, each with its checksum verified. They stay readable until close(), even
-  // when the writer replaces the file. A miss is one or two cache lines.
+  // The regions with an entry of this key that somebody found hot, the newest first, each with its checksum verified. They stay
+  // readable until close(), even when the writer replaces the file. A miss is one or two cache lines.
   StoreCandidates find(u64 key) {
     StoreCandidates found;
-    if (mapping_.is_mapped()) look_up(key, found);
+    if (mapping_.is_mapped()) look_up(key, false, found);
+    return found;
+  }
+  // Those that were made ahead of time: of use where a guest turns out to spend time, and a waste elsewhere.
+  StoreCandidates find_ahead(u64 key) {
+    StoreCandidates found;
+    if (mapping_.is_mapped()) look_up(key, true, found);
     return found;
   }
 
@@ -68,7 +74,7 @@ class StoreReader {
   bool is_replaced() const { return mapping_.is_mapped() && mapping_.is_replaced(); }
 
  private:
-  void look_up(u64 key, StoreCandidates& found);
+  void look_up(u64 key, bool ahead, StoreCandidates& found);
 
   StoreMapping mapping_;
 };

@@ -100,7 +100,7 @@ class StoreMapping {
 u64 store_checksum(u64 identity, std::span<const u8> record_behind_checksum);
 u64 identity_hash(std::string_view identity);
 
-// Calls use(position) for each slot of the tag, until it says false; slots may repeat.
+// Calls use(slot) for each slot of the tag, until it says false; positions may repeat.
 template <class Use>
 void for_each_slot(std::span<const u64> index, u32 tag, Use&& use) {
   if (index.empty()) return;
@@ -109,7 +109,7 @@ void for_each_slot(std::span<const u64> index, u32 tag, Use&& use) {
   for (u32 probe = 0, home = slot_home(tag, bits); probe < max_probes; ++probe) {
     u64 slot = StoreMapping::read_slot(index[(home + probe) & mask]);
     if (slot == 0) return;
-    if (slot >> 32 == tag && slot_position(slot) != 0 && !use(slot_position(slot))) return;
+    if (slot >> 32 == tag && slot_position(slot) != 0 && !use(slot)) return;
   }
 }
 

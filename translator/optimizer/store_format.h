@@ -65,14 +65,19 @@ constexpr u64 round_up_to_unit(u64 size) { return (size + store_unit - 1) & ~(st
 // What a record is looked up by.
 enum class KeyKind : u32 { entry, request };
 
-// A slot: a tag, which decides where in the index it belongs, over the record's position in units. 0: empty; a slot whose position
-// is 0 has been dropped. Linear probing. A slot is written by one pwrite() of eight bytes: should a reader ever see half of one, it
+// A slot: a tag, which decides where in the index it belongs, over a bit that says that the region was made ahead of time (so that
+// nobody need look at it before its code is hot), over the record's position in units. 0: empty; a slot whose position is 0 has
+// been dropped. Linear probing. A slot is written by one pwrite() of eight bytes: should a reader ever see half of one, it
 // meets a record that has not its key.
 constexpr u32 slot_tag(u64 key, KeyKind kind) {
   return static_cast<u32>(((key ^ (u64{kind == KeyKind::request} << 63)) * 0x9e3779b97f4a7c15) >> 32);
 }
-constexpr u64 slot_of(u32 tag, u64 position) { return u64{tag} << 32 | position / store_unit; }
-constexpr u64 slot_position(u64 slot) { return (slot & 0xffffffff) * store_unit; }
+constexpr u64 slot_of(u32 tag, u64 position, bool ahead = false) {
+  return u64{tag} << 32 | u64{ahead} << 31 | position / store_unit;
+}
+constexpr u64 slot_position(u64 slot) { return (slot & 0x7fffffff) * store_unit; }
+constexpr bool slot_is_ahead(u64 slot) { return (slot >> 31 & 1) != 0; }
+static_assert(largest_store / store_unit <= 0x7fffffff);
 constexpr u32 slot_home(u32 tag, u32 bits) { return tag >> (32 - bits); }
 
 }  // namespace ferry::optimizer

@@ -58,6 +58,8 @@ std::vector<u64> spread(const std::vector<u64>& slots, u32 bits) {
   return {};
 }
 
+bool is_ahead(RecordKind kind, u32 heat) { return kind == RecordKind::region && heat == 0; }
+
 // At most five eighths full.
 u32 bits_for(u64 slots) {
   u32 bits = smallest_index_bits;
@@ -119,7 +121,8 @@ bool write_store(int fd, const StoreOptions& options, u64 size, std::span<const 
     u64 bytes = record_size(static_cast<u32>(record.keys.size()), static_cast<u32>(record.payload.size()));
     const u8* from = reinterpret_cast<const u8*>(record.keys.data()) - sizeof(RecordHeader);
     if (!write_at(fd, end, {from, bytes})) return false;
-    for (u32 tag : tags_of(record.request, record.keys)) slots.push_back(slot_of(tag, end));
+    for (u32 tag : tags_of(record.request, record.keys))
+      slots.push_back(slot_of(tag, end, is_ahead(record.kind, record.heat)));
     end += round_up_to_unit(bytes);
   }
   std::vector<u64> index = spread(slots, bits_for(slots.size() * 2));
@@ -290,7 +293,8 @@ bool StoreWriter::remember_bad(u64 request_key, std::string_view why) {
 StoreWriter::Known StoreWriter::find_request(u64 request_key, std::span<const u8>* region) const {
   if (!mapping_.is_mapped()) return Known::nothing;
   std::optional<StoreRecord> latest;
-  for_each_slot(mapping_.index(), slot_tag(request_key, KeyKind::request), [&](u64 position) {
+  for_each_slot(mapping_.index(), slot_tag(request_key, KeyKind::request), [&](u64 slot) {
+    u64 position = slot_position(slot);
     if (latest && position < latest->position) return true;
     if (auto record = mapping_.record_at(position); record && record->request == request_key) latest = record;
     return true;
@@ -319,7 +323,8 @@ bool StoreWriter::append(RecordHeader header, std::span<const u64> keys, std::sp
   u64 end = position + round_up_to_unit(size);
   if (!write(position, record) || !write(offsetof(StoreHeader, end), as_bytes(end))) return false;
   end_ = end;
-  return std::ranges::all_of(tags, [&](u32 tag) { return insert(tag, position); });
+  return std::ranges::all_of(
+      tags, [&](u32 tag) { return insert(slot_of(tag, position, is_ahead(header.kind, header.heat))); });
 }
 
 // For a record of that many bytes and slots.
@@ -352,12 +357,11 @@ bool StoreWriter::grow_index(u32 slots) {
   return write(offsetof(StoreHeader, index), as_bytes(word));
 }
 
-bool StoreWriter::insert(u32 tag, u64 position) {
+bool StoreWriter::insert(u64 slot) {
   std::span<const u64> index = mapping_.index();
-  auto at = choose_slot(index, tag);
+  auto at = choose_slot(index, static_cast<u32>(slot >> 32));
   if (!at) return true;  // too crowded just there: the record is not found by this key
   if (index[*at] == 0) ++used_slots_;
-  u64 slot = slot_of(tag, position);
   u64 index_at = reinterpret_cast<u64>(index.data()) - reinterpret_cast<u64>(&mapping_.header());
   return write(index_at + *at * 8, as_bytes(slot));
 }

@@ -59,7 +59,7 @@ class StoreWriter {
   bool append(RecordHeader header, std::span<const u64> keys, std::span<const u8> payload);
   bool make_room(u64 bytes, u32 slots);
   bool grow_index(u32 slots);
-  bool insert(u32 tag, u64 position);
+  bool insert(u64 slot);
   bool write(u64 position, std::span<const u8> bytes);
   bool give_up(const std::string& what, int error);
 

@@ -88,6 +88,7 @@ TEST_F(FileCodeTest, TheProfileMakesItsRequestAgainAndNoOther) {
   auto again = file.form_again(heat_key(*request), spot);
   ASSERT_TRUE(again);
   EXPECT_EQ(request_key(*again), request_key(*request));
+  EXPECT_EQ(again->heat, 1u);
   EXPECT_FALSE(file.form_again(heat_key(*request) + 1, spot));
   spot.file_offset = bytes_.size() - 8;
   EXPECT_FALSE(file.form_again(heat_key(*request), spot)) << "beyond the file's end";

@@ -158,15 +158,23 @@ TEST_F(StoreTest, EntriesThatNobodyIsToFindAreNotFound) {
   EXPECT_EQ(found.items[1].entry, 2u);
 }
 
-TEST_F(StoreTest, HowHotItWasIsKept) {
+TEST_F(StoreTest, WhatIsMadeAheadOfTimeIsKeptApart) {
   StoreWriter writer;
   ASSERT_TRUE(writer.open(options_));
-  ASSERT_TRUE(writer.add(1, 0, payload(1), keys(1)));
-  ASSERT_TRUE(writer.add(2, u64{1} << 40, payload(2), keys(2)));
-  StoreReader reader;
-  ASSERT_TRUE(open(reader));
-  EXPECT_EQ(reader.find(key(1)).items[0].heat, 0u);
-  EXPECT_EQ(reader.find(key(2)).items[0].heat, ~u32{0});
+  std::vector<u64> both{42};
+  ASSERT_TRUE(writer.add(1, 0, std::vector<u8>{1}, both));
+  for (int round = 0; round < 2; ++round) {
+    StoreReader reader;
+    ASSERT_TRUE(open(reader));
+    StoreCandidates hot = reader.find(42), ahead = reader.find_ahead(42);
+    EXPECT_TRUE(hot.more_ahead);
+    EXPECT_EQ(hot.count, static_cast<u32>(round));
+    ASSERT_EQ(ahead.count, 1u);
+    EXPECT_EQ(ahead.items[0].region[0], 1);
+    EXPECT_FALSE(reader.find(43).more_ahead);
+    if (round == 0) ASSERT_TRUE(writer.add(2, u64{1} << 40, std::vector<u8>{2}, both) && writer.evict());
+  }
+  EXPECT_EQ(writer.find_request(1), StoreWriter::Known::region);
 }
 
 TEST_F(StoreTest, RequestsAreKnownAgainGoodOrBad) {
