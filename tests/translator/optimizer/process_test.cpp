@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -669,6 +670,21 @@ TEST_F(OptimizerProcess, WithoutAnImageOnlyOneThatRunsIsUsed) {
   ask(starter, request_of(1));
   Client late(without);
   EXPECT_EQ(ask(late, request_of(2)).kind, Answer::Kind::region);
+}
+
+TEST_F(OptimizerProcess, WithoutADescriptorToSpareItIsGivenUp) {
+  int next = dup(0);
+  close(next);
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  rlimit small{static_cast<rlim_t>(next), limit.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &small);
+  Client client(options_);
+  EXPECT_TRUE(wait_until([&] {
+    EXPECT_EQ(client.submit(request_of(1)), 0u);
+    return client.given_up();
+  }));
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 TEST_F(OptimizerProcess, AnImageThatIsNoProgramIsGivenUp) {
