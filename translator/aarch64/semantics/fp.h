@@ -217,7 +217,34 @@ FERRY_INLINE V fp_mul_add([[maybe_unused]] Cpu& cpu, V addend, V a, V b) {
   return result;
 }
 
-// FPMax() and relatives, of lanes. x86's keep the second operand when both are zeros or one is a NaN.
+#if defined(__x86_64__)
+// The host's minimum or maximum, which keeps the second operand when both are zeros or one is a NaN. As bits.
+template <bool is_minimum, class V>
+FERRY_INLINE FloatLanes host_min_max(V a, V b) {
+#if defined(FERRY_BITCODE)
+  V result;  // as in truncate_to_signed()
+#define FERRY_MIN_MAX(instruction) asm volatile(instruction " %2, %1, %0" : "=x"(result) : "x"(a), "x"(b))
+  if constexpr (sz_of<V> == 0 && is_minimum) {
+    FERRY_MIN_MAX("vminps");
+  } else if constexpr (sz_of<V> == 0) {
+    FERRY_MIN_MAX("vmaxps");
+  } else if constexpr (is_minimum) {
+    FERRY_MIN_MAX("vminpd");
+  } else {
+    FERRY_MIN_MAX("vmaxpd");
+  }
+#undef FERRY_MIN_MAX
+  return (FloatLanes)result;
+#else
+  if constexpr (sz_of<V> == 0)
+    return (FloatLanes)(is_minimum ? __builtin_ia32_minps(a, b) : __builtin_ia32_maxps(a, b));
+  else
+    return (FloatLanes)(is_minimum ? __builtin_ia32_minpd(a, b) : __builtin_ia32_maxpd(a, b));
+#endif
+}
+#endif
+
+// FPMax() and relatives, of lanes.
 template <u32 select, class V>
 FERRY_INLINE V fp_min_max([[maybe_unused]] Cpu& cpu, V a, V b) {
 #if defined(__x86_64__)
@@ -227,17 +254,10 @@ FERRY_INLINE V fp_min_max([[maybe_unused]] Cpu& cpu, V a, V b) {
     else
       return (V)call_out<ferry_a64_min_max_d>(&cpu, to_float_lanes(a), to_float_lanes(b), select);
   }
-  if constexpr (sz_of<V> == 0) {
-    if constexpr (select & select_minimum)
-      return (V)((FloatLanes)__builtin_ia32_minps(a, b) | (FloatLanes)__builtin_ia32_minps(b, a));
-    else
-      return (V)((FloatLanes)__builtin_ia32_maxps(a, b) & (FloatLanes)__builtin_ia32_maxps(b, a));
-  } else {
-    if constexpr (select & select_minimum)
-      return (V)((FloatLanes)__builtin_ia32_minpd(a, b) | (FloatLanes)__builtin_ia32_minpd(b, a));
-    else
-      return (V)((FloatLanes)__builtin_ia32_maxpd(a, b) & (FloatLanes)__builtin_ia32_maxpd(b, a));
-  }
+  if constexpr ((select & select_minimum) != 0)
+    return (V)(host_min_max<true>(a, b) | host_min_max<true>(b, a));
+  else
+    return (V)(host_min_max<false>(a, b) & host_min_max<false>(b, a));
 #else
   V result;
 #define FERRY_MIN_MAX(instruction)                                           \
@@ -334,6 +354,15 @@ FERRY_INLINE W to_integer_out_of_line(Cpu& cpu, T a, u64 fraction_bits) {
 // The host's "integer indefinite", the most negative number, stands for NaN and out of range.
 template <class W, class T>
 FERRY_INLINE W truncate_to_signed(T a) {
+#if defined(FERRY_BITCODE)
+  // LLVM does not know of the builtins' sticky flags: it would leave them out, or compute them where the guest does not.
+  W result;
+  if constexpr (sz_of<T> == 0)
+    asm volatile("vcvttss2si %1, %0" : "=r"(result) : "x"(a));
+  else
+    asm volatile("vcvttsd2si %1, %0" : "=r"(result) : "x"(a));
+  return result;
+#else
   if constexpr (sz_of<T> == 0) {
     if constexpr (sizeof(W) == 4)
       return __builtin_ia32_cvttss2si(LanesOf<0>{a});
@@ -345,17 +374,7 @@ FERRY_INLINE W truncate_to_signed(T a) {
     else
       return __builtin_ia32_cvttsd2si64(LanesOf<1>{a});
   }
-}
-
-// Volatile, for the sake of its sticky flags: they are wanted even where the result is not.
-template <class T>
-FERRY_INLINE i64 truncate_in_range(T a) {
-  i64 result;
-  if constexpr (sz_of<T> == 0)
-    asm volatile("vcvttss2si %1, %0" : "=r"(result) : "x"(a));
-  else
-    asm volatile("vcvttsd2si %1, %0" : "=r"(result) : "x"(a));
-  return result;
+#endif
 }
 
 template <class T>
@@ -383,7 +402,7 @@ FERRY_INLINE W to_integer(Cpu& cpu, T a) {
     if (__builtin_expect(!(__builtin_isgreater(integral, minus_one) && __builtin_isless(integral, limit)), 0)) {
       return to_integer_out_of_line<rounding, W>(cpu, a, 0);
     }
-    result = static_cast<W>(truncate_in_range(integral));
+    result = static_cast<W>(truncate_to_signed<i64>(integral));
   }
   if constexpr (rounding != Rounding::zero) raise_inexact_unless_integral(a);
   return result;

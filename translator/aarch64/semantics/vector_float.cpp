@@ -115,7 +115,12 @@ FERRY_INLINE BitsLanesOf<sz_of<V>> to_integers(Cpu& cpu, V a) {
   if constexpr (sz == 0 && !is_unsigned) {
     LanesOf<0> integral = a;
     if constexpr (rounding != Rounding::zero) integral = round_to_integral<integral_of(rounding)>(a);
+#if defined(FERRY_BITCODE)
+    SignedLanesOf<0> result;  // as in truncate_to_signed()
+    asm volatile("vcvttps2dq %1, %0" : "=x"(result) : "x"(integral));
+#else
     SignedLanesOf<0> result = (SignedLanesOf<0>)__builtin_ia32_cvttps2dq(integral);
+#endif
     SignedLanesOf<0> indefinite = result == SignedLanesOf<0>{} + static_cast<i32>(0x80000000);
     if (__builtin_expect(__builtin_ia32_movmskps((LanesOf<0>)indefinite) != 0, 0)) {
       return to_integers_out_of_line<rounding, is_unsigned, bytes>(cpu, a, 0);
