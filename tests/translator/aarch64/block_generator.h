@@ -60,12 +60,53 @@ class BlockGenerator {
       u64 kind = random_() % 256;
       c.words.push_back(kind == 0 ? 0 /* UDF */ : kind < 24 ? branch() : word());
     }
-    c.state = generator_.state(0x8b000000);
-    c.state.fpcr &= ~u64{aarch64::fpcr_fz};  // what x86-64 hosts do not tell then adds up
-    c.state.x[nowhere] = ORACLE_WINDOW + 16 * ORACLE_WINDOW_SIZE;
-    for (u32 r = first_base; r < first_offset; r++) c.state.x[r] = c.state.sp + random_() % 64 * 16 - 512;
-    for (u32 r = first_offset; r < first_free; r++) c.state.x[r] = random_() % 8 * 8;
+    c.state = state();
     return c;
+  }
+
+  // What blocks start with, but for the pc: addresses in the registers that are kept for them.
+  OracleState state() {
+    OracleState state = generator_.state(0x8b000000);
+    state.fpcr &= ~u64{aarch64::fpcr_fz};  // what x86-64 hosts do not tell then adds up
+    state.x[nowhere] = ORACLE_WINDOW + 16 * ORACLE_WINDOW_SIZE;
+    for (u32 r = first_base; r < first_offset; r++) state.x[r] = state.sp + random_() % 64 * 16 - 512;
+    for (u32 r = first_offset; r < first_free; r++) state.x[r] = random_() % 8 * 8;
+    return state;
+  }
+
+  // An allocated word that leaves the kept registers alone, but for the writeback of loads and stores.
+  u32 word() {
+    for (;;) {
+      const aarch64::Row& r = row();
+      u32 variant = static_cast<u32>(random_() % (1u << r.pattern.variant_bits));
+      if (!r.pattern.variant_allowed(variant)) continue;
+      u32 result = generator_.word(r, variant);
+      u32 base = base_for(r.name, result);
+      if (loads_one_register_twice(result, r.name)) continue;
+      if (is_cache(result)) {
+        result = (result & ~31u) | first_base;  // qemu tells a wrong pc when DC ZVA faults
+      } else if (is_memory(result)) {
+        result = (result & ~(31u << 5)) | base << 5;
+        bool offset = false;
+        for (int i = 0; i < r.pattern.field_count; i++)
+          offset |= std::string_view(r.pattern.fields[i].name, r.pattern.fields[i].name_length) == "rm";
+        if (offset) result = (result & ~(31u << 16)) | (first_offset + static_cast<u32>(random_() % 4)) << 16;
+        if (is_kept(result & 31) || is_kept(result >> 10 & 31) || (!offset && is_kept(result >> 16 & 31))) continue;
+      } else if (is_kept(result & 31) || writes_sp(result, r)) {
+        continue;
+      }
+      aarch64::Instruction instruction{};
+      if (!aarch64::decode(result, GuestAddr{ORACLE_CODE}, instruction) || aarch64::reference(instruction) == nullptr)
+        continue;
+      if (instruction.row != static_cast<aarch64::RowId>(&r - aarch64::rows)) continue;
+      if (is_exclusive(result)) {
+        bool is_load = (result & 0x00400000) != 0;
+        // A store of another size than the load's may succeed or fail.
+        if (!is_load && exclusive_access(result) != monitor_) continue;
+        monitor_ = exclusive_access(result);
+      }
+      return result;
+    }
   }
 
  private:
@@ -107,41 +148,6 @@ class BlockGenerator {
     if (random_() % 5 == 0) return 31;
     bool writes_back = row.find("_post") != row.npos || row.find("_pre") != row.npos;
     return first_base + static_cast<u32>(writes_back ? 1 + random_() % 3 : random_() % 4);
-  }
-
-  // An allocated word that leaves the kept registers alone, but for the writeback of loads and stores.
-  u32 word() {
-    for (;;) {
-      const aarch64::Row& r = row();
-      u32 variant = static_cast<u32>(random_() % (1u << r.pattern.variant_bits));
-      if (!r.pattern.variant_allowed(variant)) continue;
-      u32 result = generator_.word(r, variant);
-      u32 base = base_for(r.name, result);
-      if (loads_one_register_twice(result, r.name)) continue;
-      if (is_cache(result)) {
-        result = (result & ~31u) | first_base;  // qemu tells a wrong pc when DC ZVA faults
-      } else if (is_memory(result)) {
-        result = (result & ~(31u << 5)) | base << 5;
-        bool offset = false;
-        for (int i = 0; i < r.pattern.field_count; i++)
-          offset |= std::string_view(r.pattern.fields[i].name, r.pattern.fields[i].name_length) == "rm";
-        if (offset) result = (result & ~(31u << 16)) | (first_offset + static_cast<u32>(random_() % 4)) << 16;
-        if (is_kept(result & 31) || is_kept(result >> 10 & 31) || (!offset && is_kept(result >> 16 & 31))) continue;
-      } else if (is_kept(result & 31) || writes_sp(result, r)) {
-        continue;
-      }
-      aarch64::Instruction instruction{};
-      if (!aarch64::decode(result, GuestAddr{ORACLE_CODE}, instruction) || aarch64::reference(instruction) == nullptr)
-        continue;
-      if (instruction.row != static_cast<aarch64::RowId>(&r - aarch64::rows)) continue;
-      if (is_exclusive(result)) {
-        bool is_load = (result & 0x00400000) != 0;
-        // A store of another size than the load's may succeed or fail.
-        if (!is_load && exclusive_access(result) != monitor_) continue;
-        monitor_ = exclusive_access(result);
-      }
-      return result;
-    }
   }
 
   std::mt19937_64 random_;

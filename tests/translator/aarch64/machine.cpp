@@ -66,6 +66,12 @@ void Machine::place_block(u64 slot, std::span<const u32> words) {
   translator::invalidate(GuestAddr{address}, GuestAddr{address + sizeof all});
 }
 
+void Machine::place_program(std::span<const u32> words) {
+  memcpy(reinterpret_cast<void*>(ORACLE_CODE), words.data(), words.size_bytes());
+  reinterpret_cast<u32*>(ORACLE_CODE)[words.size()] = 0xd4200000;
+  translator::invalidate(GuestAddr{ORACLE_CODE}, GuestAddr{ORACLE_CODE + words.size_bytes() + 4});
+}
+
 void Machine::protect_code(bool read_only) {
   mprotect(reinterpret_cast<void*>(ORACLE_CODE), ORACLE_CODE_SIZE, read_only ? PROT_READ : PROT_READ | PROT_WRITE);
 }

@@ -23,6 +23,9 @@ class Machine {
   // Puts up to ORACLE_BLOCK_WORDS words into block slot `slot`, followed by BRK #0s; likewise.
   void place_block(u64 slot, std::span<const u32> words);
 
+  // Puts a program at the beginning of the slots; likewise. The word after it is BRK #0, too.
+  void place_program(std::span<const u32> words);
+
   // Whether the slots are read-only: then no case can change another's.
   void protect_code(bool read_only);
 
@@ -31,6 +34,8 @@ class Machine {
 
   // How the last run ended.
   const translator::Exit& last_exit() const { return exit_; }
+
+  aarch64::Cpu& cpu() { return cpu_; }
 
  private:
   Machine();

@@ -42,9 +42,8 @@ TEST(RegionBlocks, AgreeWithTheBaseline) {
   install_regions(pieces);
   for (const BlockRun& run : runs) {
     OracleResult result = machine.run(Tier::region, run.block.state, run.block.words.size());
-    translator::Exit exit = machine.last_exit();
-    if (run.exit.reason == translator::ExitReason::fault) exit.write = run.exit.write;
-    std::string difference = differences(run.result, result) + exit_differences(run.exit, exit);
+    std::string difference =
+        differences(run.result, result) + exit_differences(run.exit, machine.last_exit(), run.result.state.pc);
     if (!difference.empty() && differ++ < 5) ADD_FAILURE() << describe(run.block) << difference;
   }
   EXPECT_EQ(differ, 0u);

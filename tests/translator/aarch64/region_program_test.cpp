@@ -1,0 +1,128 @@
+// Random structured programs as regions against the baseline: the same registers, flags, memory and fault at the end, whichever
+// entries the region has and whatever of the program it leaves out.
+//   FERRY_TEST_SEED=n   other programs           FERRY_TEST_CASES=n   programs (default 80)
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/time.h>
+
+#include <algorithm>
+
+#include "tests/translator/aarch64/program_generator.h"
+#include "tests/translator/aarch64/region_tier.h"
+
+namespace ferry::test {
+namespace {
+
+// A program whose saved counters were overwritten may run for ever: then it is left after a while, and does not count.
+class Watchdog {
+ public:
+  explicit Watchdog(Machine& machine) : machine_(machine) {
+    cpu_ = &machine.cpu();
+    struct sigaction action{};
+    action.sa_handler = [](int) { translator::request_poll(*cpu_); };
+    sigaction(SIGVTALRM, &action, nullptr);
+  }
+  OracleResult run(Tier tier, const OracleState& state) {
+    set(500000);
+    OracleResult result = machine_.run(tier, state);
+    set(0);
+    return result;
+  }
+
+ private:
+  static void set(int microseconds) {
+    itimerval timer{{0, microseconds}, {0, microseconds}};
+    setitimer(ITIMER_VIRTUAL, &timer, nullptr);
+  }
+  static inline aarch64::Cpu* cpu_;
+  Machine& machine_;
+};
+
+// The program's words but for some stretches, each an even chance of none.
+std::vector<Piece> pieces_of(const Program& program, std::mt19937_64& random) {
+  std::vector<bool> left_out(program.words.size());
+  for (u64 count = random() % 3; count != 0; count--) {
+    size_t begin = random() % program.words.size();
+    for (size_t i = begin; i < std::min(program.words.size(), begin + 1 + random() % 12); i++) left_out[i] = true;
+  }
+  std::vector<Piece> pieces;
+  for (u32 i = 0; i < program.words.size(); i++) {
+    if (left_out[i]) continue;
+    if (i == 0 || left_out[i - 1]) pieces.push_back({ORACLE_CODE + u64{4} * i, 0, {}});
+    pieces.back().words++;
+  }
+  auto piece_with = [&](u32 word) {
+    u64 address = ORACLE_CODE + u64{4} * word;
+    auto holds = [&](const Piece& piece) { return address >= piece.begin && address < piece.begin + 4 * piece.words; };
+    auto found = std::ranges::find_if(pieces, holds);
+    return found == pieces.end() ? nullptr : &*found;
+  };
+  auto add_entry = [&](u32 word) {
+    if (Piece* piece = piece_with(word)) piece->entries.push_back(ORACLE_CODE + u64{4} * word);
+  };
+  add_entry(0);
+  for (u32 word : program.interesting) {
+    if (random() % 4 == 0) add_entry(word);
+  }
+  bool know_targets = random() % 4 != 0;
+  for (auto [site, target] : program.indirect) {
+    Piece *from = piece_with(site), *to = piece_with(target);
+    if (know_targets && from != nullptr && to != nullptr)
+      from->indirect.push_back({ORACLE_CODE + u64{4} * site, ORACLE_CODE + u64{4} * target});
+  }
+  return pieces;
+}
+
+std::string print(const Program& program) {
+  std::string text;
+  for (u32 i = 0; i < program.words.size(); i++) {
+    char line[96];
+    bool known = aarch64::find_row(program.words[i]).has_value();
+    snprintf(line, sizeof line, "%#lx: %08x %s\n", ORACLE_CODE + 4 * i, program.words[i],
+             known ? row_of(program.words[i]).name : "undefined");
+    text += line;
+  }
+  return text;
+}
+
+TEST(RegionPrograms, AgreeWithTheBaseline) {
+  Machine& machine = Machine::instance();
+  Watchdog watchdog(machine);
+  u64 seed = from_environment("FERRY_TEST_SEED", 20261120), cases = from_environment("FERRY_TEST_CASES", 80);
+  size_t completed = 0, faulted = 0, lost = 0, differ = 0;
+  for (u64 n = 0; n < cases; n++) {
+    u64 own_seed = seed * 1000003 + n;
+    std::mt19937_64 random(own_seed);
+    Program program = ProgramGenerator(own_seed).program();
+    machine.protect_code(false);
+    machine.place_program(program.words);
+    machine.protect_code(true);
+    OracleResult expected = watchdog.run(Tier::baseline, program.state);
+    translator::Exit expected_exit = machine.last_exit();
+    completed += expected_exit.reason == translator::ExitReason::breakpoint;
+    faulted += expected_exit.reason == translator::ExitReason::fault;
+    if (expected_exit.reason == translator::ExitReason::poll) {
+      lost++;
+      continue;
+    }
+    std::vector<Piece> pieces = pieces_of(program, random);
+    install_region_of(pieces);
+    for (int turn = 0; turn < 2; turn++) {  // the second time all is linked
+      OracleResult actual = watchdog.run(Tier::region, program.state);
+      std::string difference =
+          differences(expected, actual) + exit_differences(expected_exit, machine.last_exit(), expected.state.pc);
+      if (difference.empty()) continue;
+      if (differ++ < 3) ADD_FAILURE() << "program " << n << ", run " << turn << ":\n" << print(program) << difference;
+      break;
+    }
+  }
+  machine.protect_code(false);
+  EXPECT_EQ(differ, 0u);
+  EXPECT_GT(completed, cases / 4);
+  EXPECT_GT(faulted, cases / 8);
+  EXPECT_LE(lost, cases / 20);
+  printf("%zu completed, %zu faulted, %zu never ended\n", completed, faulted, lost);
+}
+
+}  // namespace
+}  // namespace ferry::test
