@@ -50,23 +50,30 @@ bool belongs_to_next(const Piece& first, const Piece& piece, size_t entries, u32
 
 }  // namespace
 
-std::set<u64> install_region_of(std::span<const Piece> pieces) {
+std::optional<CompiledRegion> compile_region(std::span<const Piece> pieces) {
   Request request = request_of(pieces);
-  std::set<u64> refused;
-  for (u32 entry : request.entries) refused.insert(request.base + entry);
   std::string why;
   auto compiled = compiler().compile(request, why);
   if (!compiled) {
     EXPECT_TRUE(why.starts_with("no entry begins with")) << why;
-    return refused;
+    return std::nullopt;
   }
   // As it travels from the optimiser's process to this one.
   auto region = optimizer::read_region(optimizer::write_region(*compiled));
   EXPECT_TRUE(region.has_value()) << "a compiled region does not survive being read back";
-  if (!region) return refused;
-  EXPECT_TRUE(translator::install_region(request.base, *region));
-  for (const optimizer::Entry& entry : region->entries) {
-    if (entry.in_map) refused.erase(request.base + entry.offset);
+  if (!region) return std::nullopt;
+  return CompiledRegion{request.base, std::move(*region)};
+}
+
+std::set<u64> install_region_of(std::span<const Piece> pieces) {
+  Request request = request_of(pieces);
+  std::set<u64> refused;
+  for (u32 entry : request.entries) refused.insert(request.base + entry);
+  auto compiled = compile_region(pieces);
+  if (!compiled) return refused;
+  EXPECT_TRUE(translator::install_region(compiled->base, compiled->region));
+  for (const optimizer::Entry& entry : compiled->region.entries) {
+    if (entry.in_map) refused.erase(compiled->base + entry.offset);
   }
   return refused;
 }

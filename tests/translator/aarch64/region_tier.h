@@ -1,6 +1,7 @@
 // The optimised tier for tests: guest code in this process's memory, compiled as regions in this process and installed as a
 // guest would install them.
 #pragma once
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -24,7 +25,14 @@ struct Piece {
 // The entries that the compiler has left out, because their instruction is not for regions.
 std::set<u64> install_regions(std::span<const Piece> pieces);
 
-// One region of these pieces; the test fails when there is none.
+// A region as it comes from the optimiser's process, and where its base is here. The test fails when there is none.
+struct CompiledRegion {
+  u64 base;
+  optimizer::Region region;
+};
+std::optional<CompiledRegion> compile_region(std::span<const Piece> pieces);
+
+// One region of these pieces, installed.
 std::set<u64> install_region_of(std::span<const Piece> pieces);
 
 // What else a fault at `pc` tells than Machine's result: empty, or lines like those of differences(). Where nobody wants an atomic

@@ -1,0 +1,212 @@
+// A hot region that is interrupted: by signals and by another thread's polls at any moment, by invalidation, by its code's change. A
+// loop whose whole state follows from how often it has gone round is stopped where it happens to be, and everything is checked.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "tests/translator/aarch64/region_tier.h"
+#include "tests/translator/guest_code.h"
+#include "translator/regions.h"
+
+namespace ferry::test {
+namespace {
+
+constexpr u64 inner_turns = 5;
+constexpr u64 cell = ORACLE_WINDOW + 0x800;
+constexpr size_t head = 0, inner = 5, last = 14, function = 16;
+
+// Goes round until X0 is X21.
+void add_loop(Code& code) {
+  code.add("add_imm", "sf=1 imm12=1 rn=0 rd=0")   // head: X0 counts
+      .add("madd", "sf=1 rm=22 ra=31 rn=0 rd=1")  // X1 = X0 * X22
+      .add("str_imm", "size=3 rn=20 rt=0")        // memory follows
+      .add("bl", "imm26=13")                      // X2 += X0
+      .add("movz", "sf=1 imm16=5 rd=6");          // X6 = inner_turns
+  EXPECT_EQ(code.count(), inner);
+  code.add("add_imm", "sf=1 imm12=1 rn=4 rd=4")        // inner: X4 counts these
+      .add("add_vector", "q=1 size=3 rm=1 rn=0 rd=0")  // V0 += V1
+      .add("subs_imm", "sf=1 imm12=1 rn=6 rd=6")
+      .add("b_cond", "cond=1 imm19=-3")
+      .add("ldr_imm", "size=3 rn=20 rt=7")    // X7 = what was stored
+      .add("eor_reg", "sf=1 rm=7 rn=8 rd=8")  // X8 ^= X7
+      .add("hint_0")
+      .add("hint_0")
+      .add("cmp_reg", "sf=1 rm=21 rn=0");
+  EXPECT_EQ(code.count(), last);
+  code.add("b_cond", "cond=1 imm19=-14").add("brk");
+  EXPECT_EQ(code.count(), function);
+  code.add("add_reg", "sf=1 rm=0 rn=2 rd=2").add("ret", "rn=30");
+}
+
+void set_up(Cpu& cpu, const Code& code, u64 turns, u64 memory = cell) {
+  cpu.pc = code.at(head);
+  cpu.x[20] = memory;
+  cpu.x[21] = turns;
+  cpu.x[22] = 3;
+  cpu.vectors[1] = {{1, 2}};
+}
+
+u64 xor_up_to(u64 n) { return n % 4 == 0 ? n : n % 4 == 1 ? 1 : n % 4 == 2 ? n + 1 : 0; }
+
+// The state at the head after n times round, but for the pc.
+void expect_turns(const Cpu& cpu, u64 n) {
+  EXPECT_EQ(cpu.x[0], n);
+  EXPECT_EQ(cpu.x[1], 3 * n);
+  EXPECT_EQ(cpu.x[2], n * (n + 1) / 2);
+  EXPECT_EQ(cpu.x[4], inner_turns * n);
+  EXPECT_EQ(cpu.x[6], 0u);
+  EXPECT_EQ(cpu.x[7], n);
+  EXPECT_EQ(cpu.x[8], xor_up_to(n));
+  EXPECT_EQ(cpu.vectors[0].d[0], inner_turns * n);
+  EXPECT_EQ(cpu.vectors[0].d[1], 2 * inner_turns * n);
+  EXPECT_EQ(*reinterpret_cast<const u64*>(cpu.x[20]), n);
+  // CMP X0, X21
+  EXPECT_EQ(cpu.n, (n - cpu.x[21]) >> 63);
+  EXPECT_EQ(cpu.z, n == cpu.x[21]);
+  EXPECT_EQ(cpu.c, n >= cpu.x[21]);
+  EXPECT_EQ(cpu.v, 0);
+}
+
+// In the inner loop, with X6 turns of it to go.
+void expect_inner(const Cpu& cpu) {
+  u64 n = cpu.x[0], done = inner_turns - cpu.x[6];
+  EXPECT_EQ(cpu.x[1], 3 * n);
+  EXPECT_EQ(cpu.x[2], n * (n + 1) / 2);
+  EXPECT_EQ(cpu.x[4], inner_turns * (n - 1) + done);
+  EXPECT_EQ(cpu.x[7], n - 1);
+  EXPECT_EQ(cpu.x[8], xor_up_to(n - 1));
+  EXPECT_EQ(cpu.vectors[0].d[0], cpu.x[4]);
+  EXPECT_EQ(cpu.vectors[0].d[1], 2 * cpu.x[4]);
+  EXPECT_EQ(*reinterpret_cast<const u64*>(cpu.x[20]), n);
+  // SUBS X6, X6, #1: it came round, so it is not zero.
+  EXPECT_EQ(cpu.n, 0);
+  EXPECT_EQ(cpu.z, 0);
+  EXPECT_EQ(cpu.c, 1);
+  EXPECT_EQ(cpu.v, 0);
+}
+
+CompiledRegion compile_loop(const Code& code) {
+  Piece piece{code.begin(), static_cast<u32>(code.count()), {code.at(head)}};
+  auto compiled = compile_region({&piece, 1});
+  EXPECT_TRUE(compiled.has_value());
+  return std::move(*compiled);
+}
+
+// Runs the loop for ever and checks it at each poll, `polls` times.
+void check_polls(Cpu& cpu, const Code& code, int polls) {
+  u64 turns = 0;
+  int at_head = 0, in_inner = 0;
+  while (at_head + in_inner < polls && !testing::Test::HasFailure()) {
+    ASSERT_EQ(translator::run(cpu).reason, translator::ExitReason::poll);
+    if (cpu.pc == code.at(head)) {
+      at_head++;
+      if (cpu.x[0] != 0) expect_turns(cpu, cpu.x[0]);
+    } else {
+      in_inner++;
+      ASSERT_EQ(cpu.pc, code.at(inner));
+      expect_inner(cpu);
+    }
+    EXPECT_GE(cpu.x[0], turns);
+    turns = cpu.x[0];
+  }
+  EXPECT_GT(turns, 0u);
+  EXPECT_GT(in_inner, 0);
+}
+
+TEST(RegionPolls, ASignalFindsTheLoopAsItIs) {
+  Machine::instance();
+  Code code;
+  add_loop(code);
+  Guest guest;
+  set_up(guest.cpu, code, ~u64{0});
+  CompiledRegion loop = compile_loop(code);
+  ASSERT_TRUE(translator::install_region(loop.base, loop.region));
+  struct sigaction action{};
+  action.sa_handler = [](int) { translator::request_poll(*running); };
+  sigaction(SIGALRM, &action, nullptr);
+  itimerval often{{0, 300}, {0, 300}}, never{};
+  setitimer(ITIMER_REAL, &often, nullptr);
+  check_polls(guest.cpu, code, 400);
+  setitimer(ITIMER_REAL, &never, nullptr);
+}
+
+TEST(RegionPolls, AnotherThreadStopsTheLoop) {
+  Machine::instance();
+  Code code;
+  add_loop(code);
+  Guest guest;
+  set_up(guest.cpu, code, ~u64{0});
+  CompiledRegion loop = compile_loop(code);
+  ASSERT_TRUE(translator::install_region(loop.base, loop.region));
+  std::atomic<bool> done = false;
+  std::thread other([&] {
+    while (!done) {
+      translator::request_poll(guest.cpu);
+      usleep(50);
+    }
+  });
+  check_polls(guest.cpu, code, 200);
+  done = true;
+  other.join();
+}
+
+// Dropped and put in place again while threads are in it, the loop comes to what it would have come to.
+TEST(RegionPolls, InvalidationLosesNothing) {
+  Machine::instance();
+  Code code;
+  add_loop(code);
+  CompiledRegion loop = compile_loop(code);
+  constexpr u64 turns = 20000000;
+  constexpr int threads = 3;
+  std::atomic<int> busy = threads;
+  u64 invalidated = translator::stats().invalidated_regions;
+  std::vector<std::thread> guests;
+  for (int i = 0; i < threads; i++) {
+    guests.emplace_back([&, i] {
+      Guest guest;
+      set_up(guest.cpu, code, turns, cell + 64 * static_cast<u64>(i));
+      translator::Exit exit{translator::ExitReason::poll};
+      while (exit.reason == translator::ExitReason::poll) exit = translator::run(guest.cpu);
+      EXPECT_EQ(exit.reason, translator::ExitReason::breakpoint);
+      EXPECT_EQ(guest.cpu.pc, code.at(last + 1));
+      expect_turns(guest.cpu, turns);
+      busy--;
+    });
+  }
+  while (busy != 0) {
+    EXPECT_TRUE(translator::install_region(loop.base, loop.region));
+    usleep(500);
+    code.invalidate(head);
+    usleep(100);
+  }
+  for (std::thread& guest : guests) guest.join();
+  EXPECT_GT(translator::stats().invalidated_regions, invalidated);
+}
+
+// Code that is changed under a region that would never end.
+TEST(RegionPolls, ChangedCodeEndsTheLoop) {
+  Machine::instance();
+  Code code;
+  add_loop(code);
+  Guest guest;
+  set_up(guest.cpu, code, ~u64{0});
+  CompiledRegion loop = compile_loop(code);
+  ASSERT_TRUE(translator::install_region(loop.base, loop.region));
+  std::thread other([&] {
+    usleep(20000);
+    code.replace(last, "brk", "");
+    code.invalidate(last);
+  });
+  EXPECT_EQ(translator::run(guest.cpu).reason, translator::ExitReason::breakpoint);
+  other.join();
+  EXPECT_EQ(guest.cpu.pc, code.at(last));
+  EXPECT_GT(guest.cpu.x[0], 0u);
+  expect_turns(guest.cpu, guest.cpu.x[0]);
+}
+
+}  // namespace
+}  // namespace ferry::test
