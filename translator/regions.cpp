@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "guest/log.h"
+#include "guest/memory.h"
 #include "translator/optimizer/dump.h"
 #include "translator/optimizer/executed_code.h"
 #include "translator/optimizer/heat.h"
@@ -20,6 +21,7 @@
 
 namespace ferry::translator {
 
+using cache::Generation;
 using optimizer::Answer;
 using optimizer::Region;
 using optimizer::Request;
@@ -31,6 +33,9 @@ constexpr u32 warm_samples = 2;
 constexpr size_t warm_blocks = 16;
 // How far a sample of a warm block looks ahead: some 50 microseconds.
 constexpr u32 traced_instructions = 256;
+// How often a block must be come to before a region of the store is put in its place, which costs about as much as so many visits.
+constexpr u32 visits_worth_a_region = 24;
+constexpr u64 page_size = 4096;
 
 struct Asked {
   u64 pc, since_ns;
@@ -130,10 +135,26 @@ bool trace(Cpu& cpu, Exit& exit) {
   return exited;
 }
 
+// Under the lock: puts the newest region of the store that is entered at pc and fits in place.
+void install_stored(Generation& generation, u64 pc) {
+  u32 words[optimizer::key_words];
+  size_t size = std::min<size_t>(sizeof words, page_size - pc % page_size);
+  if (!copy_from_guest(words, GuestAddr{pc}, size)) return;
+  for (const optimizer::StoreCandidate& candidate : tier->store.find(optimizer::entry_key({words, size / 4}))) {
+    std::optional<Region> region = optimizer::read_region(candidate.region);
+    if (!region || candidate.entry >= region->entries.size() || !region->entries[candidate.entry].in_map) continue;
+    u64 base = pc - region->entries[candidate.entry].offset;
+    if (base % page_size != 0 || !optimizer::has_room(generation, *region) || !install_locked(base, *region)) continue;
+    counters.loaded_regions++;
+    return;
+  }
+}
+
 std::optional<Request> form_locked(u64 pc, u64 heat, const optimizer::Mapping& mapping) {
   static const optimizer::BranchProfile no_branches;
   optimizer::ExecutedCode code(*current.load(std::memory_order_relaxed));
-  return optimizer::form({code, tier != nullptr ? tier->branches : no_branches, mapping, pc, heat});
+  if (tier == nullptr) return optimizer::form({code, no_branches, mapping, pc, heat});
+  return optimizer::form({code, tier->branches, mapping, pc, heat, tier->heat.refusals(pc)});
 }
 
 // Under the lock.
@@ -175,7 +196,7 @@ bool is_asked_for(u64 pc) {
 }
 
 void become_hot(u64 pc) {
-  optimizer::Mapping mapping = optimizer::find_mapping(pc);
+  optimizer::Mapping mapping = optimizer::Mappings{}.find(pc);
   std::optional<Request> request;
   {
     std::lock_guard guard(lock);
@@ -214,11 +235,13 @@ bool note_sample(Cpu& cpu, Exit& exit) {
       for (const Answer& answer : tier->client->take()) take_answer(answer);
     }
     if (is_asked_for(pc)) return false;
+    Generation& generation = *current.load(std::memory_order_relaxed);
+    visit_waiting(generation, pc, true);
     if (u32 installed = tier->made_ahead.install_around(tier->store, pc, install_locked)) {
       counters.loaded_regions += installed;
       return false;
     }
-    verdict = tier->heat.sample(pc, current.load(std::memory_order_relaxed)->regions.count_at(pc));
+    verdict = tier->heat.sample(pc, generation.regions.count_at(pc));
   }
   if (verdict == optimizer::Heat::Verdict::hot) become_hot(pc);
   return verdict == optimizer::Heat::Verdict::warm && trace(cpu, exit);
@@ -232,8 +255,10 @@ void hand_in_heat() {
     std::lock_guard guard(lock);
     warm = tier->heat.warm(warm_samples, warm_blocks);
   }
+  if (warm.empty()) return;
+  optimizer::Mappings mappings;
   for (const auto& [pc, samples] : warm) {
-    optimizer::Mapping mapping = optimizer::find_mapping(pc);
+    optimizer::Mapping mapping = mappings.find(pc);
     if (!mapping.unchanging) continue;
     std::lock_guard guard(lock);
     if (std::optional<Request> request = form_locked(pc, samples, mapping)) requests.push_back(std::move(*request));
@@ -242,7 +267,7 @@ void hand_in_heat() {
 }
 
 std::optional<Request> form_region(u64 pc) {
-  optimizer::Mapping mapping = optimizer::find_mapping(pc);
+  optimizer::Mapping mapping = optimizer::Mappings{}.find(pc);
   std::lock_guard guard(lock);
   return form_locked(pc, 0, mapping);
 }
@@ -252,26 +277,27 @@ bool install_region(u64 base, const Region& region) {
   return install_locked(base, region);
 }
 
-u64 find_stored(cache::Generation& generation, u64 pc, std::span<const u32> words) {
-  if (tier == nullptr || !tier->store.is_open()) return 0;
+bool may_be_stored(u64 pc, std::span<const u32> words) {
+  if (tier == nullptr || !tier->store.is_open()) return false;
   u64 key = optimizer::entry_key(words);
-  optimizer::StoreCandidates candidates = tier->store.find(key);
-  if (candidates.more_ahead) tier->made_ahead.note(pc, key);
-  for (const optimizer::StoreCandidate& candidate : candidates) {
-    std::optional<Region> region = optimizer::read_region(candidate.region);
-    if (!region || candidate.entry >= region->entries.size() || !region->entries[candidate.entry].in_map) continue;
-    u64 base = pc - region->entries[candidate.entry].offset;
-    if (base % 4096 != 0 || !optimizer::has_room(generation, *region) || !install_locked(base, *region)) continue;
-    counters.loaded_regions++;
-    if (u64 code = generation.map.find(pc)) return code;
-  }
-  return 0;
+  auto [asked_for, ahead] = tier->store.chances(key);
+  if (ahead) tier->made_ahead.note(pc, key);
+  return asked_for;
+}
+
+u64 visit_waiting(Generation& generation, u64 pc, bool hot) {
+  auto found = generation.waiting.find(pc);
+  if (found == generation.waiting.end()) return 0;
+  if (++found->second.visits < visits_worth_a_region && !hot) return found->second.code;
+  generation.end_waiting(pc);
+  install_stored(generation, pc);
+  return generation.map.find(pc);
 }
 
 void forget_requests() {
   if (tier == nullptr) return;
   tier->asked.clear();
-  tier->heat.settle_all();
+  tier->heat.clear();
   if (tier->client != nullptr) tier->client->after_fork_in_child();
 }
 

@@ -36,9 +36,12 @@ bool install_region(u64 base, const optimizer::Region& region);
 // branches go; true when that came to an exit.
 bool note_sample(Cpu& cpu, Exit& exit);
 
-// Under the lock: a region of the store for the block at pc, which begins with these words (up to key_words on its page), put in place;
-// 0 when there is none.
-u64 find_stored(cache::Generation& generation, u64 pc, std::span<const u32> words);
+// Whether the store may have a region that is entered at the block at pc, which begins with these words.
+bool may_be_stored(u64 pc, std::span<const u32> words);
+
+// Under the lock: the code for a block that waits for its worth to be known; 0 when none waits there. When it has been visited often
+// enough, or is `hot`, a region of the store takes its place.
+u64 visit_waiting(cache::Generation& generation, u64 pc, bool hot);
 
 void forget_requests();  // in a forked child, under the lock
 

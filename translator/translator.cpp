@@ -75,11 +75,12 @@ u64 find_or_translate(Cpu& cpu, const Edge*& edge) {
     generation = static_cast<Generation*>(cpu.generation);
   }
   if (u64 code = generation->map.find(cpu.pc)) return code;
+  if (u64 code = visit_waiting(*generation, cpu.pc, false)) return code;
   if (!executable_ranges.allows(cpu.pc)) return 0;  // a block does not leave its page
   note_translated(cpu.pc, cpu.pc + 4);
   Stopwatch stopwatch(translate_ticks);
-  baseline::Translation translation = baseline::translate(*generation, GuestAddr{cpu.pc}, find_stored);
-  if (translation.instructions == 0) return translation.code;
+  baseline::Translation translation = baseline::translate(*generation, GuestAddr{cpu.pc}, may_be_stored);
+  if (translation.code == 0) return 0;
   if (perf::reporter) perf::reporter->block_added(*generation, generation->blocks[generation->blocks.size() - 1]);
   counters.translated_blocks++;
   counters.translated_instructions += translation.instructions;

@@ -235,7 +235,7 @@ void log_block(const Plan& plan, u64 pc, u64 entry) {
 
 }  // namespace
 
-Translation translate(Generation& generation, GuestAddr guest_pc, FindBetter find_better) {
+Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to_wait) {
   u64 pc = raw(guest_pc);
   static Plan plan;  // under the translation lock
   plan.count = plan.available = 0;
@@ -244,7 +244,6 @@ Translation translate(Generation& generation, GuestAddr guest_pc, FindBetter fin
   plan.readable = static_cast<u32>((page_size - (pc & (page_size - 1))) / 4);
   if (plan.readable > max_instructions) plan.readable = max_instructions;
   if (!plan_block(generation, pc, plan)) return {};
-  if (u64 better = find_better(generation, pc, {plan.words, plan.available})) return {better, 0};
   drop_dead_flags(plan);
   const stencil::Library& library = stencil::library();
   select_stencils(plan, library);
@@ -293,6 +292,7 @@ Translation translate(Generation& generation, GuestAddr guest_pc, FindBetter fin
   stencil::publish(begin, placer.cursor.run - begin);
   generation.used = placer.cursor.run - base;
   generation.add(block);
+  if (is_to_wait(pc, {plan.words, plan.available})) generation.keep_waiting(pc, entry);
   if (logging(Log::translate)) log_block(plan, pc, entry);
   return {entry, plan.count};
 }

@@ -11,12 +11,11 @@ struct Translation {
   u32 instructions = 0;
 };
 
-// Looks for better code for the block at pc, which begins with these words; 0 when there is none.
-using FindBetter = u64 (*)(cache::Generation& generation, u64 pc, std::span<const u32> words);
+// Says of the block at pc, by the words that it begins with, whether it is to wait (Generation::waiting).
+using IsToWait = bool (*)(u64 pc, std::span<const u32> words);
 
-// Translates the block at pc into the generation, which has room, and enters it into the map. With better code there is nothing to
-// translate.
-Translation translate(cache::Generation& generation, GuestAddr pc, FindBetter find_better);
+// Translates the block at pc into the generation, which has room, and enters it into the map or among those that wait.
+Translation translate(cache::Generation& generation, GuestAddr pc, IsToWait is_to_wait);
 
 // Makes an edge go to `code` from now on. `alone`: no other thread runs translated code, so that the branch itself may be repointed.
 void link(cache::Generation& generation, const cache::Edge& edge, u64 code, bool alone);

@@ -121,6 +121,7 @@ u32 Generation::invalidate_page(u64 page) {
   u32 count = 0;
   for (u32 index = found->second; index != no_block; index = blocks[index].next_of_page) {
     make_stale(blocks[index].pc, blocks[index].entry, blocks[index].begin);
+    if (!waiting.empty()) waiting.erase(blocks[index].pc);
     count++;
   }
   pages.erase(found);

@@ -47,6 +47,23 @@ class Generation {
   ReservedArray<Edge> edges;
   std::unordered_map<u64, u32> pages;  // guest page number -> index of its latest block
   RegionTable regions;
+  // Blocks, by guest pc, that are kept out of the map, so that every way to them leads through the dispatcher, for as long as it is
+  // not known whether a region of the store is worth having in their place.
+  struct Waiting {
+    u64 code;
+    u32 visits;
+  };
+  std::unordered_map<u64, Waiting> waiting;
+  void keep_waiting(u64 pc, u64 code) {
+    map.set(pc, 0);
+    waiting[pc] = {code, 0};
+  }
+  void end_waiting(u64 pc) {
+    auto found = waiting.find(pc);
+    if (found == waiting.end()) return;
+    map.set(pc, found->second.code);
+    waiting.erase(found);
+  }
   u32 threads = 0;  // attached threads that still run in it
 
   // Enters a block whose code is complete.

@@ -42,9 +42,9 @@ class Former {
   explicit Former(const FormInput& input) : input_(input), code_(input.code) {}
 
   std::optional<Request> run() {
-    Nodes nodes = walk(input_.pc, max_walk);
+    Nodes nodes = walk(input_.pc, smaller(max_walk));
     std::unordered_set<u64> loop = around(nodes);
-    if (loop.empty()) nodes = walk(input_.pc, max_straight);
+    if (loop.empty()) nodes = walk(input_.pc, smaller(max_straight));
     std::deque<std::pair<u64, int>> callees;
     for (const auto& [begin, node] : nodes) {
       if (!loop.empty() && !loop.contains(begin)) continue;
@@ -57,6 +57,8 @@ class Former {
   }
 
  private:
+  size_t smaller(size_t limit) const { return limit >> (2 * input_.refusals); }
+
   bool word_at(u64 pc, u32& word) {
     return pc % 4 == 0 && pc >= input_.mapping.begin && pc < input_.mapping.end && code_.word_at(pc, word);
   }
@@ -200,10 +202,10 @@ class Former {
       auto [callee, depth] = pending.front();
       pending.pop_front();
       if (!seen.insert(callee).second || callee == input_.pc) continue;
-      Nodes nodes = walk(callee, max_callee + 1);
+      Nodes nodes = walk(callee, smaller(max_callee) + 1);
       size_t size = 0;
       for (const auto& [begin, node] : nodes) size += (node.end - node.begin) / 4;
-      if (size == 0 || size > max_callee || kept_.size() + size > max_region) continue;
+      if (size == 0 || size > smaller(max_callee) || kept_.size() + size > smaller(max_region)) continue;
       bool recursive = nodes.contains(input_.pc);
       for (const auto& [begin, node] : nodes) {
         if (!keep(node) || depth == max_call_depth) continue;

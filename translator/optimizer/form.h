@@ -35,6 +35,8 @@ struct FormInput {
   const Mapping& mapping;  // the region stays in it
   u64 pc;                  // the hot block
   u64 heat;
+  u32 refusals =
+      0;  // how often something too large or too difficult was formed from here: a quarter of it is tried then
 };
 
 // nullopt when nothing sensible can be made of it.

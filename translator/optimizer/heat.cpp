@@ -7,6 +7,7 @@ namespace ferry::optimizer {
 namespace {
 constexpr size_t max_spots = 4096;
 constexpr u32 max_doublings = 12;
+constexpr u8 max_refusals = 3;
 constexpr u32 traced_samples = 8;  // of those before it is hot
 }  // namespace
 
@@ -30,12 +31,16 @@ void Heat::settle(u64 pc) {
   if (spot.times < max_doublings) spot.times++;
 }
 
-void Heat::refuse(u64 pc) { spots_[pc].state = State::refused; }
+void Heat::refuse(u64 pc) {
+  Spot& spot = spots_[pc];
+  spot.samples = 0;
+  spot.refusals++;
+  spot.state = spot.refusals == max_refusals ? State::refused : State::counting;
+}
 
-void Heat::settle_all() {
-  for (auto& [pc, spot] : spots_) {
-    if (spot.state == State::waiting) spot = {};
-  }
+u32 Heat::refusals(u64 pc) const {
+  auto found = spots_.find(pc);
+  return found == spots_.end() ? 0 : found->second.refusals;
 }
 
 u32 Heat::samples(u64 pc) const {

@@ -21,8 +21,10 @@ class Heat {
   Verdict sample(u64 pc, u32 regions_there);
 
   void settle(u64 pc);  // its region is in place, or has been lost on the way: count anew, to twice as much
-  void refuse(u64 pc);  // nothing can be made of it: never again
-  void settle_all();    // nothing is waited for any more
+  void refuse(u64 pc);  // nothing could be made of it: something smaller, and in the end nothing, is to be tried
+  void clear() { spots_.clear(); }
+
+  u32 refusals(u64 pc) const;
 
   u32 samples(u64 pc) const;
 
@@ -38,6 +40,7 @@ class Heat {
   struct Spot {
     u32 samples = 0;
     u8 times = 0;  // how often it has been hot
+    u8 refusals = 0;
     State state = State::counting;
   };
   void cool();

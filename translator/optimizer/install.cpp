@@ -126,6 +126,7 @@ class Installer {
     for (size_t i = 0; i < region_.entries.size(); i++) {
       if (!region_.entries[i].in_map) continue;
       u64 pc = pc_of(region_.entries[i].offset), code = run(code_ + region_.entries[i].code);
+      generation_.end_waiting(pc);
       u64 there = generation_.map.find(pc);
       if (i != 0 && generation_.is_region(there)) continue;
       generation_.map.set(pc, code);

@@ -10,24 +10,20 @@ namespace ferry::optimizer {
 
 namespace {
 constexpr u64 end_of_user_memory = u64{1} << 47;
-
-// Nothing where there is no /proc.
-std::string read_maps() {
-  std::string text;
-  int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return text;
-  char chunk[16384];
-  for (ssize_t n; (n = read(fd, chunk, sizeof chunk)) > 0;) text.append(chunk, static_cast<size_t>(n));
-  close(fd);
-  return text;
-}
 }  // namespace
 
+Mappings::Mappings() {
+  int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  char chunk[16384];
+  for (ssize_t n; (n = read(fd, chunk, sizeof chunk)) > 0;) text_.append(chunk, static_cast<size_t>(n));
+  close(fd);
+}
+
 // "begin-end rwxp offset device inode          name"
-Mapping find_mapping(u64 address) {
-  std::string text = read_maps();
-  if (text.empty()) return {.begin = 0, .end = end_of_user_memory, .file = {}};
-  for (const char* line = text.c_str(); *line != 0;) {
+Mapping Mappings::find(u64 address) const {
+  if (text_.empty()) return {.begin = 0, .end = end_of_user_memory, .file = {}};
+  for (const char* line = text_.c_str(); *line != 0;) {
     const char* end_of_line = strchrnul(line, '\n');
     char* at;
     Mapping mapping;

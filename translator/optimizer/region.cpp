@@ -257,7 +257,7 @@ u64 entry_key(const std::vector<Stretch>& stretches, u32 offset) {
 std::vector<u64> entry_keys(const Region& region) {
   std::vector<u64> keys;
   for (const Entry& entry : region.entries)
-    keys.push_back(entry.in_map ? entry_key(region.stretches, entry.offset) : 0);
+    keys.push_back(keys.empty() && entry.in_map ? entry_key(region.stretches, entry.offset) : 0);
   return keys;
 }
 

@@ -144,6 +144,16 @@ bool StoreReader::open(const std::string& directory, std::string_view identity, 
   return mapped.has_value();
 }
 
+StoreReader::Chances StoreReader::chances(u64 key) {
+  Chances found;
+  if (is_open())
+    for_each_slot(mapping_.index(), slot_tag(key, KeyKind::entry), [&](u64 slot) {
+      (slot_is_ahead(slot) ? found.ahead : found.asked_for) = true;
+      return true;
+    });
+  return found;
+}
+
 void StoreReader::look_up(u64 key, bool ahead, StoreCandidates& found) {
   u64 positions[max_candidates];
   u32 count = 0;

@@ -70,6 +70,12 @@ class StoreReader {
     return found;
   }
 
+  // Whether find() and find_ahead() are likely to find something: looks no further than the index.
+  struct Chances {
+    bool asked_for = false, ahead = false;
+  };
+  Chances chances(u64 key);
+
   // Whether the writer has replaced the file: one load. Then close() and open() to see the new one.
   bool is_replaced() const { return mapping_.is_mapped() && mapping_.is_replaced(); }
 
