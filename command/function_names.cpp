@@ -52,7 +52,7 @@ const optimizer::Mapping& FunctionNames::mapping_of(u64 pc) {
   auto known = std::ranges::find_if(mappings_, holds);
   if (known != mappings_.end()) return *known;
   if (mappings_.size() == max_mappings) mappings_.clear();
-  return mappings_.emplace_back(optimizer::find_mapping(pc));
+  return mappings_.emplace_back(optimizer::Mappings{}.find(pc));
 }
 
 const FunctionNames::File& FunctionNames::file(const std::string& path) {
