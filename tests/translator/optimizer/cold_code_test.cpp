@@ -1,0 +1,351 @@
+// What the cold-code mover does to functions of the shapes that it met or got wrong: each is run before and after it by LLVM's interpreter,
+// on many inputs, and stores the same; and what was to leave the hot blocks has left them.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "llvm/AsmParser/Parser.h"
+#include "llvm/ExecutionEngine/GenericValue.h"
+#include "llvm/ExecutionEngine/Interpreter.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/Module.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Transforms/Scalar/ADCE.h"
+
+#include "guest/types.h"
+#include "translator/optimizer/cold_code.h"
+
+namespace ferry::optimizer {
+namespace {
+
+using Inputs = std::array<u64, 3>;
+using Outputs = std::array<u64, 4>;
+
+// void @f(ptr %out, i64 %a, i64 %b, i64 %c)
+class Shape {
+ public:
+  explicit Shape(const std::string& text) {
+    llvm::SMDiagnostic problem;
+    module_ = llvm::parseAssemblyString(text, problem, context_);
+    EXPECT_TRUE(module_ != nullptr) << problem.getMessage().str() << " line " << problem.getLineNo();
+  }
+
+  llvm::Function& function() { return *module_->getFunction("f"); }
+  bool good() const { return module_ != nullptr; }
+
+  void move() {
+    llvm::PassBuilder builder;
+    llvm::FunctionAnalysisManager analyses;
+    builder.registerFunctionAnalyses(analyses);
+    llvm::FunctionPassManager passes;
+    passes.addPass(ColdCodePass());
+    passes.addPass(llvm::ADCEPass());
+    passes.run(function(), analyses);
+    std::string problem;
+    llvm::raw_string_ostream stream(problem);
+    EXPECT_FALSE(llvm::verifyFunction(function(), &stream)) << problem;
+  }
+
+  int count(const std::function<bool(const llvm::Instruction&)>& wanted, bool cold) {
+    int result = 0;
+    for (llvm::Instruction& instruction : llvm::instructions(function()))
+      result += is_cold(*instruction.getParent()) == cold && wanted(instruction);
+    return result;
+  }
+  int count(unsigned opcode, bool cold) {
+    return count([opcode](const llvm::Instruction& i) { return i.getOpcode() == opcode; }, cold);
+  }
+
+  // Uses the module up.
+  std::unique_ptr<llvm::ExecutionEngine> interpreter() {
+    std::string problem;
+    auto* engine = llvm::EngineBuilder(std::move(module_))
+                       .setEngineKind(llvm::EngineKind::Interpreter)
+                       .setErrorStr(&problem)
+                       .create();
+    EXPECT_NE(engine, nullptr) << problem;
+    return std::unique_ptr<llvm::ExecutionEngine>(engine);
+  }
+
+ private:
+  llvm::LLVMContext context_;
+  std::unique_ptr<llvm::Module> module_;
+};
+
+Outputs run(llvm::ExecutionEngine& engine, const Inputs& inputs) {
+  Outputs outputs{};
+  std::vector<llvm::GenericValue> arguments(4);
+  arguments[0] = llvm::PTOGV(outputs.data());
+  for (size_t i = 0; i < inputs.size(); i++) arguments[i + 1].IntVal = llvm::APInt(64, inputs[i]);
+  engine.runFunction(engine.FindFunctionNamed("f"), arguments);
+  return outputs;
+}
+
+constexpr u64 values[] = {0, 1, 2, 3, 5, 7, 100, 255, 256, 299, 300, 0x7ff4000000000000, ~u64{0}};
+
+void expect_same(const std::string& text) {
+  Shape before(text), after(text);
+  ASSERT_TRUE(before.good());
+  after.move();
+  auto original = before.interpreter(), moved = after.interpreter();
+  for (u64 a : values) {
+    for (u64 b : values) {
+      for (u64 c : {u64{0}, u64{1}, u64{9}})
+        EXPECT_EQ(run(*original, {a, b, c}), run(*moved, {a, b, c})) << a << " " << b << " " << c;
+    }
+  }
+}
+
+// Phis of one block need not list its edges in the same order.
+const std::string orders = R"(
+define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+  switch i64 %a, label %other [ i64 1, label %one
+                                i64 2, label %two ]
+one:
+  %x1 = mul i64 %b, 3
+  br label %join
+two:
+  %y2 = add i64 %b, 40
+  br label %join
+other:
+  br label %join
+join:
+  %x = phi i64 [ %x1, %one ], [ 77, %two ], [ %b, %other ]
+  %y = phi i64 [ 5, %other ], [ %y2, %two ], [ 6, %one ]
+  %hot = icmp ult i64 %c, 2
+  br i1 %hot, label %exit, label %fault
+exit:
+  store i64 %x, ptr %out
+  ret void
+fault:
+  %at = getelementptr i64, ptr %out, i64 1
+  store i64 %y, ptr %at
+  ret void
+})";
+
+TEST(ColdCode, PhisMayListEdgesInAnyOrder) {
+  expect_same(orders);
+  Shape shape(orders);
+  ASSERT_TRUE(shape.good());
+  EXPECT_EQ(shape.count(llvm::Instruction::Mul, false), 1);
+  shape.move();
+  EXPECT_EQ(shape.count(llvm::Instruction::Mul, false), 0);
+  EXPECT_EQ(shape.count(llvm::Instruction::Mul, true), 1);
+}
+
+// A loop's flags: at the fault they are those that it was entered with or those of the iteration before.
+const std::string loop = R"(
+define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+  br label %head
+head:
+  %i = phi i64 [ 0, %0 ], [ %next, %back ]
+  %n = phi i8 [ 9, %0 ], [ %sign, %back ]
+  %z = phi i8 [ 8, %0 ], [ %zero, %back ]
+  %faults = icmp eq i64 %i, %b
+  br i1 %faults, label %fault, label %back
+back:
+  %difference = sub i64 %i, %c
+  %top = lshr i64 %difference, 63
+  %sign = trunc i64 %top to i8
+  %is_zero = icmp eq i64 %difference, 0
+  %zero = zext i1 %is_zero to i8
+  %next = add i64 %i, 1
+  %more = icmp ult i64 %next, 12
+  br i1 %more, label %head, label %exit
+fault:
+  store i8 %n, ptr %out
+  %at = getelementptr i64, ptr %out, i64 1
+  store i8 %z, ptr %at
+  ret void
+exit:
+  %at2 = getelementptr i64, ptr %out, i64 2
+  store i64 %next, ptr %at2
+  ret void
+})";
+
+TEST(ColdCode, LoopsDoNotCarryFlags) {
+  expect_same(loop);
+  Shape shape(loop);
+  ASSERT_TRUE(shape.good());
+  shape.move();
+  EXPECT_EQ(shape.count(llvm::Instruction::Sub, false), 0);
+  EXPECT_EQ(shape.count(llvm::Instruction::LShr, false), 0);
+  EXPECT_EQ(shape.count(llvm::Instruction::ZExt, false), 0);
+}
+
+// The inner loop's flags at a fault in the outer one, and at one in itself.
+const std::string nested = R"(
+define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+  %start = urem i64 %a, 5
+  br label %outer
+outer:
+  %i = phi i64 [ %start, %0 ], [ %i_next, %outer_back ]
+  %flag = phi i64 [ 1000, %0 ], [ %flag_inner, %outer_back ]
+  %faults = icmp eq i64 %i, %b
+  br i1 %faults, label %fault, label %inner
+inner:
+  %j = phi i64 [ 0, %outer ], [ %j_next, %inner_back ]
+  %flag_inner_in = phi i64 [ %flag, %outer ], [ %flag_inner, %inner_back ]
+  %product = mul i64 %i, %j
+  %faults_too = icmp eq i64 %product, %c
+  br i1 %faults_too, label %inner_fault, label %inner_back
+inner_back:
+  %mixed = xor i64 %j, %i
+  %flag_inner = add i64 %mixed, 3
+  %j_next = add i64 %j, 1
+  %more = icmp ult i64 %j_next, 4
+  br i1 %more, label %inner, label %outer_back
+outer_back:
+  %i_next = add i64 %i, 1
+  %more_outer = icmp ult i64 %i_next, 8
+  br i1 %more_outer, label %outer, label %exit
+fault:
+  store i64 %flag, ptr %out
+  ret void
+inner_fault:
+  %at = getelementptr i64, ptr %out, i64 1
+  store i64 %flag_inner_in, ptr %at
+  ret void
+exit:
+  %at2 = getelementptr i64, ptr %out, i64 2
+  store i64 %flag_inner, ptr %at2
+  ret void
+})";
+
+TEST(ColdCode, NestedLoops) { expect_same(nested); }
+
+// What a condition kept from being computed is not computed anew without it.
+const std::string guarded = R"(
+define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+  %safe = icmp ne i64 %b, 0
+  br i1 %safe, label %divide, label %join
+divide:
+  %quotient = udiv i64 %a, %b
+  br label %join
+join:
+  %result = phi i64 [ %quotient, %divide ], [ 0, %0 ]
+  %hot = icmp ult i64 %c, 2
+  br i1 %hot, label %exit, label %fault
+exit:
+  store i64 %a, ptr %out
+  ret void
+fault:
+  store i64 %result, ptr %out
+  ret void
+})";
+
+TEST(ColdCode, DivisionsStayUnderTheirConditions) {
+  expect_same(guarded);
+  Shape shape(guarded);
+  ASSERT_TRUE(shape.good());
+  shape.move();
+  EXPECT_EQ(shape.count(llvm::Instruction::UDiv, true), 0);
+}
+
+// A comparison of numbers raises sticky flags where one is a signaling NaN.
+const std::string compared = R"(
+define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+  %wanted = icmp ult i64 %c, 9
+  br i1 %wanted, label %compare, label %join
+compare:
+  %x = bitcast i64 %a to double
+  %y = bitcast i64 %b to double
+  %less = fcmp olt double %x, %y
+  %flag = zext i1 %less to i8
+  br label %join
+join:
+  %result = phi i8 [ 7, %0 ], [ %flag, %compare ]
+  %hot = icmp ult i64 %c, 1
+  br i1 %hot, label %exit, label %fault
+exit:
+  store i64 %a, ptr %out
+  ret void
+fault:
+  store i8 %result, ptr %out
+  ret void
+})";
+
+TEST(ColdCode, ComparisonsThatWereNotMadeAreOfZeros) {
+  expect_same(compared);
+  Shape shape(compared);
+  ASSERT_TRUE(shape.good());
+  shape.move();
+  int bare = shape.count(
+      [](const llvm::Instruction& i) {
+        return llvm::isa<llvm::FCmpInst>(i) && !llvm::isa<llvm::SelectInst>(i.getOperand(0));
+      },
+      true);
+  EXPECT_EQ(bare, 0);
+  EXPECT_EQ(shape.count(llvm::Instruction::FCmp, true), 1);
+}
+
+// A cold block may have phis of its own: what they take is wanted on the way to it.
+const std::string cold_phi = R"(
+define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+  %first = icmp eq i64 %a, %c
+  br i1 %first, label %exit, label %more
+more:
+  %product = mul i64 %a, %b
+  %sum = add i64 %product, %c
+  br label %exit
+exit:
+  %result = phi i64 [ 11, %0 ], [ %sum, %more ]
+  store i64 %result, ptr %out
+  ret void
+})";
+
+TEST(ColdCode, PhisOfColdBlocks) { expect_same(cold_phi); }
+
+// Two edges from one block are one edge to a phi.
+const std::string twice = R"(
+define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+  %x = mul i64 %b, 7
+  switch i64 %a, label %other [ i64 1, label %join
+                                i64 2, label %join
+                                i64 3, label %next ]
+next:
+  %y = add i64 %b, 9
+  br label %join
+other:
+  br label %join
+join:
+  %result = phi i64 [ %x, %0 ], [ %x, %0 ], [ %y, %next ], [ 1, %other ]
+  %hot = icmp ult i64 %c, 2
+  br i1 %hot, label %exit, label %fault
+exit:
+  store i64 %a, ptr %out
+  ret void
+fault:
+  store i64 %result, ptr %out
+  ret void
+})";
+
+TEST(ColdCode, TwoEdgesFromOneBlock) { expect_same(twice); }
+
+// As many ways into a block as a region can have entries, and more.
+std::string many_edges(int count) {
+  std::string cases, blocks, sums;
+  for (int i = 0; i < count; i++) {
+    std::string n = std::to_string(i);
+    cases += " i64 " + n + ", label %from" + n + "\n";
+    blocks += "from" + n + ":\n  %x" + n + " = add i64 %b, " + std::to_string(3 * i + 1) + "\n  br label %join\n";
+    sums += ", [ %x" + n + ", %from" + n + " ]";
+  }
+  return "define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {\n  switch i64 %a, label %other [\n" + cases + "]\n" +
+         blocks + "other:\n  br label %join\njoin:\n  %sum = phi i64 [ 5, %other ]" + sums +
+         "\n  %hot = icmp ult i64 %c, 2\n  br i1 %hot, label %exit, label %fault\nexit:\n  store i64 %a, ptr %out\n"
+         "  ret void\nfault:\n  store i64 %sum, ptr %out\n  ret void\n}\n";
+}
+
+TEST(ColdCode, ManyEdges) {
+  expect_same(many_edges(20));
+  expect_same(many_edges(255));
+  expect_same(many_edges(300));
+}
+
+}  // namespace
+}  // namespace ferry::optimizer
