@@ -147,6 +147,7 @@ u64 Profile::add(const Request& request) {
 // Half of them, those that have not been hot for longest and the coolest of a day.
 void Profile::forget_coldest() {
   std::vector<std::pair<std::pair<u32, u64>, u64>> order;
+  order.reserve(spots_.size());
   for (const auto& [key, spot] : spots_) order.push_back({{spot.last_day, spot.heat}, key});
   std::ranges::nth_element(order, order.begin() + static_cast<long>(order.size() / 2));
   for (size_t i = 0; i < order.size() / 2; ++i) spots_.erase(order[i].second);

@@ -18,7 +18,7 @@
 
 #include "guest/log.h"
 
-extern "C" [[gnu::visibility("hidden")]] const char __ehdr_start[];
+extern "C" [[gnu::visibility("hidden")]] const char __ehdr_start[];  // NOLINT(readability-identifier-naming)
 
 namespace ferry::optimizer {
 
@@ -93,7 +93,7 @@ std::expected<u64, std::string> parse_store_size(std::string_view text) {
   u64 value = 0;
   auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   std::string_view suffix{rest, static_cast<size_t>(text.data() + text.size() - rest)};
-  u32 shift = suffix == "" ? 0 : suffix == "K" ? 10 : suffix == "M" ? 20 : suffix == "G" ? 30 : 64;
+  u32 shift = suffix.empty() ? 0 : suffix == "K" ? 10 : suffix == "M" ? 20 : suffix == "G" ? 30 : 64;
   if (error != std::errc{} || shift == 64 || value > largest_store >> shift || value << shift < smallest_store)
     return std::unexpected("FERRY_CACHE_SIZE=" + std::string{text} + ": a size from 1M to 64G is meant");
   return value << shift;

@@ -45,8 +45,9 @@ void make_directories(const std::string& directory) {
 
 std::vector<std::string> names_with(int directory, std::string_view prefix) {
   std::vector<std::string> names;
-  DIR* stream = fdopendir(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (stream == nullptr) return names;
+  int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* stream = fd >= 0 ? fdopendir(fd) : nullptr;
+  if (stream == nullptr) return fd >= 0 ? (close(fd), names) : names;
   while (const dirent* entry = readdir(stream))
     if (std::string_view{entry->d_name}.starts_with(prefix)) names.emplace_back(entry->d_name);
   closedir(stream);
