@@ -32,7 +32,9 @@ namespace {
 constexpr u32 warm_samples = 2;
 constexpr size_t warm_blocks = 16;
 // How far a sample of a warm block looks ahead: some 50 microseconds.
-constexpr u32 traced_instructions = 256;
+constexpr u32 traced_instructions = 128;
+// Requests that are out at once: what is hotter than they are shows once they are answered.
+constexpr size_t max_asked = 24;
 // How often a block must be come to before a region of the store is put in its place, which costs about as much as so many visits.
 constexpr u32 visits_worth_a_region = 24;
 constexpr u64 page_size = 4096;
@@ -234,14 +236,14 @@ bool note_sample(Cpu& cpu, Exit& exit) {
     if (tier->client != nullptr && tier->client->outstanding()) {
       for (const Answer& answer : tier->client->take()) take_answer(answer);
     }
-    if (is_asked_for(pc)) return false;
+    if (tier->asked.size() >= max_asked || is_asked_for(pc)) return false;
     Generation& generation = *current.load(std::memory_order_relaxed);
     visit_waiting(generation, pc, true);
     if (u32 installed = tier->made_ahead.install_around(tier->store, pc, install_locked)) {
       counters.loaded_regions += installed;
       return false;
     }
-    verdict = tier->heat.sample(pc, generation.regions.count_at(pc));
+    verdict = tier->heat.sample(pc, [&](u64 at) { return generation.regions.count_at(at); });
   }
   if (verdict == optimizer::Heat::Verdict::hot) become_hot(pc);
   return verdict == optimizer::Heat::Verdict::warm && trace(cpu, exit);

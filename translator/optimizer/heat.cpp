@@ -8,14 +8,16 @@ namespace {
 constexpr size_t max_spots = 4096;
 constexpr u32 max_doublings = 12;
 constexpr u8 max_refusals = 3;
-constexpr u32 traced_samples = 8;  // of those before it is hot
 }  // namespace
 
-Heat::Verdict Heat::sample(u64 pc, u32 regions_there) {
+Heat::Spot& Heat::add_sample(u64 pc) {
   if (spots_.size() >= max_spots) cool();
   Spot& spot = spots_[pc];
-  if (spot.state != State::counting) return Verdict::cold;
-  spot.samples++;
+  if (spot.state == State::counting) spot.samples++;
+  return spot;
+}
+
+Heat::Verdict Heat::verdict(Spot& spot, u32 regions_there) {
   u32 enough = hot_samples << std::min(spot.times + regions_there, max_doublings);
   if (spot.samples >= enough) {
     spot.state = State::waiting;

@@ -11,14 +11,20 @@ namespace ferry::optimizer {
 // Samples that make a block hot, each some 20 to 100 microseconds of baseline code. The first compilation starts the optimiser and
 // takes tens of milliseconds, so that waiting for more evidence than a millisecond would only cost.
 inline constexpr u32 hot_samples = 12;
+inline constexpr u32 traced_samples = 6;  // the last before a block is hot: it is warm then
 
 class Heat {
  public:
   // warm: going to be hot, time to look where its branches go. hot: now; nothing is said of it until one of the calls below.
   enum class Verdict : u8 { cold, warm, hot };
-  // One more sample of the block at pc. `regions_there`: how many hold it already; a block that keeps coming up is asked for less and
-  // less often.
-  Verdict sample(u64 pc, u32 regions_there);
+  // One more sample of the block at pc. regions_at(pc): how many regions hold it already; a block that keeps coming up is asked for
+  // less and less often.
+  template <class F>
+  Verdict sample(u64 pc, F&& regions_at) {
+    Spot& spot = add_sample(pc);
+    if (spot.state != State::counting || spot.samples + traced_samples < hot_samples) return Verdict::cold;
+    return verdict(spot, regions_at(pc));
+  }
 
   void settle(u64 pc);  // its region is in place, or has been lost on the way: count anew, to twice as much
   void refuse(u64 pc);  // nothing could be made of it: something smaller, and in the end nothing, is to be tried
@@ -43,6 +49,8 @@ class Heat {
     u8 refusals = 0;
     State state = State::counting;
   };
+  Spot& add_sample(u64 pc);
+  static Verdict verdict(Spot& spot, u32 regions_there);
   void cool();
 
   std::unordered_map<u64, Spot> spots_;
