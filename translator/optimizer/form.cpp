@@ -29,7 +29,7 @@ constexpr u32 max_overlap = 3;
 // BR, BLR. DDI 0487 C4.1.65.
 bool is_indirect(u32 word) { return (word & 0xffdffc1f) == 0xd61f0000; }
 
-// A basic block of the walk. Blocks may overlap where a branch leads into the middle of one.
+// A basic block of the walk.
 struct Node {
   u64 begin, end;
   std::vector<u64> successors;  // within the function, as nodes' beginnings
@@ -78,7 +78,19 @@ class Former {
       pending.insert(pending.end(), node.successors.begin(), node.successors.end());
       nodes.emplace(begin, std::move(node));
     }
+    split(nodes);
     return nodes;
+  }
+
+  // Ends blocks where another begins.
+  static void split(Nodes& nodes) {
+    for (auto next = nodes.begin(); next != nodes.end();) {
+      Node& node = next->second;
+      if (++next == nodes.end() || next->first >= node.end) continue;
+      node.end = next->first;
+      node.successors = {next->first};
+      node.callees.clear();
+    }
   }
 
   // One basic block, up to `limit` instructions.
