@@ -170,32 +170,36 @@ class Former {
   // The head of the innermost loop around the hot block that all ways round pass: the region is entered there once a turn, and every
   // further entry would cost it registers. The hot block itself when there is no such head.
   u64 header(const Nodes& nodes, const std::unordered_set<u64>& loop) const {
-    std::set<u64, std::greater<>> heads;
+    std::map<u64, std::vector<u64>, std::greater<>> heads;  // with where control comes back to them from
     for (u64 begin : loop) {
       for (u64 next : nodes.at(begin).successors) {
-        if (next <= begin && next <= input_.pc && loop.contains(next)) heads.insert(next);
+        if (next <= begin && next <= input_.pc && loop.contains(next)) heads[next].push_back(begin);
       }
     }
-    for (u64 head : heads) {
+    for (const auto& [head, backs] : heads) {
       if (code_.is_region_entry(head)) continue;  // it is in a region and has not helped
-      if (head == input_.pc || !returns_without(head, nodes, loop)) return head;
+      if (head == input_.pc) return head;
+      auto [returns, reached] = go_on_without(head, nodes, loop);
+      if (!returns && std::ranges::any_of(backs, [&](u64 back) { return reached.contains(back); })) return head;
     }
     return input_.pc;
   }
 
-  // Whether control comes from the hot block back to it without `head`.
-  bool returns_without(u64 head, const Nodes& nodes, const std::unordered_set<u64>& loop) const {
-    std::unordered_set<u64> seen{head};
+  // Where control gets to from the hot block within the loop without `head`, and whether it comes back.
+  std::pair<bool, std::unordered_set<u64>> go_on_without(u64 head, const Nodes& nodes,
+                                                         const std::unordered_set<u64>& loop) const {
+    bool returns = false;
+    std::unordered_set<u64> reached{input_.pc};
     std::vector<u64> pending{input_.pc};
     while (!pending.empty()) {
       u64 at = pending.back();
       pending.pop_back();
       for (u64 next : nodes.at(at).successors) {
-        if (next == input_.pc) return true;
-        if (loop.contains(next) && seen.insert(next).second) pending.push_back(next);
+        returns |= next == input_.pc;
+        if (next != head && loop.contains(next) && reached.insert(next).second) pending.push_back(next);
       }
     }
-    return false;
+    return {returns, std::move(reached)};
   }
 
   bool keep(const Node& node) {
