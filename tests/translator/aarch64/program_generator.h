@@ -72,7 +72,7 @@ class ProgramGenerator {
   std::vector<Fixup> fixups_;
   std::array<Label, functions> entries_{};
   std::array<u64, functions> costs_{};
-  u32 size_ = 0;       // words, about
+  u32 end_ = 0;        // of the function, about
   Label landing_ = 0;  // near the program's end, for returns that go astray
 };
 
@@ -245,7 +245,7 @@ inline u64 ProgramGenerator::table(u32) {
 }
 
 inline u64 ProgramGenerator::statement(u32 number, u32 nesting, u64 limit) {
-  if (limit < 40 || here() > size_) return straight(3);
+  if (limit < 40 || here() > end_) return straight(3);
   switch (below(8)) {
     case 0:
     case 1:
@@ -272,6 +272,7 @@ inline u64 ProgramGenerator::statements(u32 number, u32 nesting, u64 limit) {
 inline u64 ProgramGenerator::function(u32 number) {
   place(entries_[number]);
   program_.interesting.push_back(here());
+  end_ = here() + below(40);
   bool has_frame = number != functions - 1;
   if (has_frame) {
     put(0xa9bd7bfd);  // STP X29, X30, [SP, #-48]!
@@ -293,7 +294,6 @@ inline u64 ProgramGenerator::function(u32 number) {
 
 inline Program ProgramGenerator::program() {
   program_ = {};
-  size_ = 30 + below(130);
   labels_.clear();
   fixups_.clear();
   for (Label& entry : entries_) entry = new_label();
@@ -304,7 +304,12 @@ inline Program ProgramGenerator::program() {
   place(start);
   place(entries_[0]);
   program_.interesting.push_back(here());
-  for (u32 count = 2 + below(4); count != 0; count--) statements(0, 0, longest);
+  end_ = here() + 20 + below(60);
+  for (u32 count = 1 + below(3); count != 0; count--) {
+    if (chance(2)) loop(0, 0, longest);
+    call(0, longest);
+    statements(0, 0, longest);
+  }
   place(landing_);
   program_.interesting.push_back(here());
   straight();
