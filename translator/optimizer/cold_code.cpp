@@ -3,6 +3,8 @@
 #include <map>
 #include <unordered_set>
 
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/Dominators.h"
@@ -199,15 +201,22 @@ class Mover {
     return value;
   }
 
+  // The phi that has the value when control comes by the edge; what it has otherwise does not matter.
   Value* phi_of(Value* value, const Edge& edge) {
-    for (PHINode& phi : edge.to->phis()) {
-      if (!cold_.contains(&phi) && phi.getIncomingValueForBlock(edge.from) == value) return &phi;
+    if (indexed_.insert(edge.to).second) {
+      for (PHINode& phi : edge.to->phis()) {
+        if (cold_.contains(&phi)) continue;
+        for (unsigned i = 0; i < phi.getNumIncomingValues(); i++)
+          phis_.try_emplace({phi.getIncomingValue(i), {phi.getIncomingBlock(i), edge.to}}, &phi);
+      }
     }
+    auto [found, added] = phis_.try_emplace({value, {edge.from, edge.to}}, nullptr);
+    if (!added) return found->second;
     auto& model = llvm::cast<PHINode>(edge.to->front());
     PHINode* phi = PHINode::Create(value->getType(), model.getNumIncomingValues(), "", edge.to->begin());
     for (BasicBlock* from : model.blocks())
       phi->addIncoming(from == edge.from ? value : llvm::PoisonValue::get(value->getType()), from);
-    return phi;
+    return found->second = phi;
   }
 
   const llvm::DominatorTree& dominators_;
@@ -215,6 +224,8 @@ class Mover {
   std::optional<llvm::IRBuilder<>> builder_;
   std::map<std::pair<Value*, Path>, Value*> made_;
   std::map<BasicBlock*, PHINode*> selectors_;
+  llvm::DenseMap<std::pair<Value*, std::pair<BasicBlock*, BasicBlock*>>, PHINode*> phis_;  // by value and edge
+  llvm::DenseSet<BasicBlock*> indexed_;                                                    // whose own phis these have
   int budget_ = 0;
 };
 
