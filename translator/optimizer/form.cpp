@@ -19,7 +19,7 @@ constexpr u64 page_size = 4096;
 
 // Guest instructions: of the walk around the hot block, of what is kept of it where no loop is, of a callee, of all together.
 constexpr size_t max_walk = 700, max_straight = 250, max_callee = 250, max_region = 1000;
-constexpr int max_call_depth = 4;
+constexpr int max_call_depth = 12;
 // A branch that was seen so often and never went one way hardly ever does.
 constexpr u32 enough_seen = 8;
 constexpr size_t max_sites = 16384;

@@ -8,6 +8,9 @@ using semantic::Control;
 
 namespace {
 
+// Instructions that a backward branch spans in a loop worth keeping its state in host registers over; fewer where it calls.
+constexpr i64 max_loop = 48, max_calling_loop = 24;
+
 // Where the code is decoded; operands that differ between the two are relative to the base. Beyond a branch's reach from 0, so
 // that offsets before the base do not wrap.
 constexpr u64 first_base = u64{1} << 40, second_base = u64{1} << 41;
@@ -42,6 +45,21 @@ GuestCode::GuestCode(const Request& request) {
   for (const auto& [offset, instruction] : instructions_) {
     if (instruction.has_target()) mark(instruction.target());
     if (instruction.control != Control::next) mark(offset + 4);
+  }
+  for (const auto& [offset, instruction] : instructions_) {
+    if (instruction.control != Control::branch && instruction.control != Control::jump) continue;
+    i64 begin = instruction.target(), end = static_cast<i64>(offset);
+    if (begin > end || end - begin > 4 * max_loop) continue;
+    bool calls = false;
+    for (i64 at = begin; at <= end; at += 4) {
+      const GuestInstruction* one = this->at(at);
+      calls |= one != nullptr && (one->control == Control::call || one->control == Control::indirect_call);
+    }
+    if (calls && end - begin > 4 * max_calling_loop) continue;
+    for (i64 at = begin; at <= end; at += 4) {
+      auto found = instructions_.find(static_cast<u32>(at));
+      if (found != instructions_.end()) found->second.in_loop = true;
+    }
   }
   for (u32 entry : request.entries) mark(entry);
   for (const IndirectTarget& indirect : request.indirect_targets) mark(indirect.target);

@@ -30,9 +30,9 @@ using translator::ExitReason;
 
 namespace {
 
-constexpr u32 max_lifted = 3000;  // instructions, counting one as often as it is inlined
+constexpr u32 max_lifted = 1200;  // instructions, counting one as often as it is inlined
 constexpr u32 max_callee = 160;   // instructions of a callee that is inlined, at depth 1
-constexpr u32 max_inlining_depth = 4;
+constexpr u32 max_inlining_depth = 12;
 constexpr u32 max_inlined_recursion = 3;  // of a function into itself: a call in eight is made where there are two
 constexpr u32 max_indirect_targets = 64;
 constexpr u32 unlikely = 1, likely = 2000;
@@ -43,6 +43,7 @@ struct Context {
   u32 depth = 0;
   u32 callee = 0;         // offset
   u32 return_offset = 0;  // where the call comes back to, in the parent
+  bool in_loop = false;   // so is the call
 };
 constexpr u32 root = 0;
 
@@ -77,10 +78,11 @@ class Lifter {
   bool liftable(i64 offset);
   u32 node_at(u32 context, u32 offset);
   BasicBlock* edge(u32 context, i64 target, bool polls);
-  BasicBlock* exit_to(i64 target);
+  BasicBlock* exit_to(i64 target, u32 context = root);
   BasicBlock* poll_exit(u32 offset);
   BasicBlock* with_poll(BasicBlock* next, u32 offset);
   void lift_node(u32 index);
+  void write_through();
   void finish_node(const GuestInstruction& instruction, u32 offset, Value* result);
 
   // Instructions.
@@ -94,7 +96,9 @@ class Lifter {
   // Control.
   void call(u32 offset, Value* target, i64 direct_target);
   BasicBlock* inlined_call(u32 offset, i64 target);
-  void push_return(u32 offset);
+  void push_return(u32 context, u32 return_offset);
+  void push_frames(u32 context);
+  Function* exit_symbol(i64 target);
   void return_to(Value* target);
   void go_to(Value* target, u32 offset);
   void dispatch(Value* target);
@@ -237,15 +241,22 @@ BasicBlock* Lifter::edge(u32 context, i64 target, bool polls) {
   return polls ? with_poll(nodes_[node].head, offset) : nodes_[node].head;
 }
 
-BasicBlock* Lifter::exit_to(i64 target) {
+// Leaves for `target`. With a context, the calls that were inlined into it are made up for, so that what goes on there returns
+// into the region.
+BasicBlock* Lifter::exit_to(i64 target, u32 context) {
   llvm::IRBuilderBase::InsertPointGuard guard(builder_);
-  auto [found, added] = exit_index_.try_emplace(target, static_cast<u32>(exits_.size()));
-  if (added) exits_.push_back(static_cast<i32>(target));
   BasicBlock* block = new_block();
   builder_.SetInsertPoint(block);
-  jump_to(code_symbol(exit_prefix + std::to_string(found->second)));
+  push_frames(context);
+  jump_to(exit_symbol(target));
   note_write_back(&block->front());
   return block;
+}
+
+Function* Lifter::exit_symbol(i64 target) {
+  auto [found, added] = exit_index_.try_emplace(target, static_cast<u32>(exits_.size()));
+  if (added) exits_.push_back(static_cast<i32>(target));
+  return code_symbol(exit_prefix + std::to_string(found->second));
 }
 
 // Leaves to see who wants something, with the pc at `offset`.
@@ -290,14 +301,17 @@ void Lifter::lift_node(u32 index) {
 
 void Lifter::finish_node(const GuestInstruction& instruction, u32 offset, Value* result) {
   u32 context = nodes_[current_].context;
+  if (!instruction.in_loop && !contexts_[context].in_loop) write_through();
   auto goes_back = [&](i64 target) { return target <= static_cast<i64>(offset); };
   i64 next = static_cast<i64>(offset) + 4;
   switch (instruction.control) {
     case Control::next:
-      builder_.CreateBr(edge(context, next, false));
+      builder_.CreateBr(liftable(next) ? edge(context, next, false) : exit_to(next, context));
       return;
     case Control::jump:
-      builder_.CreateBr(edge(context, instruction.target(), goes_back(instruction.target())));
+      builder_.CreateBr(liftable(instruction.target())
+                            ? edge(context, instruction.target(), goes_back(instruction.target()))
+                            : exit_to(instruction.target(), context));
       return;
     case Control::branch: {
       BasicBlock* taken = edge(context, instruction.target(), goes_back(instruction.target()));
@@ -319,6 +333,17 @@ void Lifter::finish_node(const GuestInstruction& instruction, u32 offset, Value*
     case Control::leave:
       llvm_unreachable("not liftable");
   }
+}
+
+// Outside loops a node's results are stored when it ends. That is a store where it often would not be needed, but every access that
+// follows would otherwise have to be able to make up for it at its fault edge, and keep the values for that: with it, code that
+// calls a lot took a third of the space and of the time to compile.
+void Lifter::write_through() {
+  BasicBlock* rest = new_block();
+  note_write_back(builder_.CreateBr(rest));
+  builder_.SetInsertPoint(rest);
+  written_.reset();
+  exact_ = true;
 }
 
 // ---- Instructions.
@@ -521,9 +546,9 @@ BasicBlock* Lifter::inlined_call(u32 offset, i64 target) {
   for (u32 context = caller; context != root; context = contexts_[context].parent)
     recursion += contexts_[context].callee == callee;
   if (recursion == max_inlined_recursion) return nullptr;
-  u32 size = code_.function_size(callee, max_callee / depth);
+  u32 size = code_.function_size(callee, max_callee);
   if (size == 0 || lifted_ + size > max_lifted) return nullptr;
-  contexts_.push_back({caller, depth, callee, offset + 4});
+  contexts_.push_back({caller, depth, callee, offset + 4, contexts_[caller].in_loop || code_.at(offset)->in_loop});
   return edge(static_cast<u32>(contexts_.size() - 1), target, false);
 }
 
@@ -534,7 +559,7 @@ void Lifter::call(u32 offset, Value* target, i64 direct_target) {
       builder_.CreateBr(callee);
       return;
     }
-    push_return(offset);
+    push_return(nodes_[current_].context, offset + 4);
     // Into the region's own code without leaving; it may be a recursion, so it polls.
     builder_.CreateBr(edge(root, direct_target, true));
     return;
@@ -547,30 +572,32 @@ void Lifter::call(u32 offset, Value* target, i64 direct_target) {
     builder_.CreateCondBr(builder_.CreateICmpEQ(target, pc_value(indirect.target)), callee, otherwise);
     builder_.SetInsertPoint(otherwise);
   }
-  push_return(offset);
+  push_return(nodes_[current_].context, offset + 4);
   dispatch(target);
 }
 
 // Predicts the return of a call that is not inlined, as the stencils do (reading.h).
-void Lifter::push_return(u32 offset) {
-  Function* code;
-  if (liftable(offset + 4)) {
-    u32 context = nodes_[current_].context;
-    code = code_symbol(entry_prefix + std::to_string(entry_at(context, offset + 4, context == root)));
-  } else {
-    auto [found, added] = exit_index_.try_emplace(offset + 4, static_cast<u32>(exits_.size()));
-    if (added) exits_.push_back(static_cast<i32>(offset + 4));
-    code = code_symbol(exit_prefix + std::to_string(found->second));
-  }
+void Lifter::push_return(u32 context, u32 return_offset) {
+  Function* code = liftable(return_offset) ? code_symbol(entry_prefix + std::to_string(entry_at(context, return_offset,
+                                                                                                context == root)))
+                                           : exit_symbol(return_offset);
   llvm::Type* word = builder_.getInt64Ty();
   Value* top = builder_.CreateLoad(word, field(offsetof(Cpu, return_top)));
   top = builder_.CreateAnd(builder_.CreateAdd(top, builder_.getInt64(sizeof(aarch64::ReturnEntry))),
                            builder_.getInt64(sizeof Cpu::return_stack - 1));
   Value* entry = builder_.CreateInBoundsGEP(builder_.getInt8Ty(), field(offsetof(Cpu, return_stack)), top);
-  builder_.CreateStore(pc_value(static_cast<i64>(offset) + 4), entry);
+  builder_.CreateStore(pc_value(return_offset), entry);
   builder_.CreateStore(
       code, builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), entry, offsetof(aarch64::ReturnEntry, code)));
   builder_.CreateStore(top, field(offsetof(Cpu, return_top)));
+}
+
+// The same for the calls that were inlined into the context, outermost first.
+void Lifter::push_frames(u32 context) {
+  if (context == root) return;
+  Context frame = contexts_[context];
+  push_frames(frame.parent);
+  push_return(frame.parent, frame.return_offset);
 }
 
 void Lifter::return_to(Value* target) {
@@ -620,6 +647,7 @@ void Lifter::go_to(Value* target, u32 offset) {
   }
   if (choice == nullptr) builder_.CreateBr(otherwise);
   builder_.SetInsertPoint(otherwise);
+  push_frames(context);
   dispatch(target);
 }
 
