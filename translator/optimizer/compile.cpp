@@ -20,6 +20,7 @@
 #include "llvm/Transforms/Utils/Mem2Reg.h"
 
 #include "guest/check.h"  // after LLVM's headers, which use the name
+#include "translator/optimizer/addresses.h"
 #include "translator/optimizer/cold_code.h"
 #include "translator/optimizer/comparisons.h"
 #include "translator/optimizer/lanes.h"
@@ -109,6 +110,7 @@ struct Compiler::State {
     passes.addPass(llvm::EarlyCSEPass());
     passes.addPass(LanesPass());
     passes.addPass(ColdCodePass());
+    passes.addPass(AddressesPass());
     passes.addPass(llvm::ADCEPass());
     passes.addPass(QuietComparisonsPass());
   }

@@ -13,7 +13,7 @@ struct GuestInstruction {
   semantic::Control control;     // Control::leave also for what cannot be decoded
   u8 relative_operands = 0;      // bit i: operand i moves with the base
   bool leader = false;           // a basic block begins here
-  bool in_loop = false;  // between a short backward branch and its target
+  bool in_loop = false;          // between a short backward branch and its target
   bool has_target() const {
     return control == semantic::Control::branch || control == semantic::Control::jump ||
            control == semantic::Control::call;

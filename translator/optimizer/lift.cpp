@@ -47,12 +47,13 @@ struct Context {
 };
 constexpr u32 root = 0;
 
-// A basic block in a context. `written`: what it leaves in variables and not in Cpu; `exact`: what came in is in Cpu too.
+// A basic block in a context. `written`: what it leaves in variables and not in Cpu; `passing`: what of the state that came in
+// it has not stored.
 struct Node {
   u32 context, offset;
   BasicBlock* head;
   SlotSet written, arriving;
-  bool exact = false;
+  SlotSet passing;
   SlotSet before_last_fault;             // what it has written when its last access may fault
   std::vector<Instruction*> fault_ends;  // terminators of its fault edges' blocks
   std::vector<u32> successors;
@@ -62,8 +63,7 @@ struct Node {
 struct WriteBack {
   Instruction* before;
   u32 node;
-  SlotSet written;
-  bool exact;
+  SlotSet written, passing;
   bool shares;  // a fault edge that leaves what the node's edges have in common to one block
 };
 
@@ -118,7 +118,7 @@ class Lifter {
   }
   Function* code_symbol(const std::string& name);
   void jump_to(Value* code);
-  void note_write_back(Instruction* before) { write_backs_.push_back({before, current_, written_, exact_, false}); }
+  void note_write_back(Instruction* before) { write_backs_.push_back({before, current_, written_, passing_, false}); }
   llvm::MDNode* weights(u32 first, u32 second) { return llvm::MDBuilder(context_).createBranchWeights(first, second); }
 
   SemanticsLibrary& semantics_;
@@ -132,7 +132,7 @@ class Lifter {
   llvm::FunctionType* code_type_;
   Value *cpu_, *base_;
   std::optional<Slots> slots_;
-  llvm::SwitchInst* entry_switch_;
+  llvm::IndirectBrInst* entry_jump_;
 
   std::vector<Context> contexts_{Context{}};
   std::vector<Node> nodes_;
@@ -150,7 +150,7 @@ class Lifter {
   // While a node is lifted:
   u32 current_ = 0;
   SlotSet written_;
-  bool exact_ = false;
+  SlotSet passing_;
   bool failed_ = false;
 };
 
@@ -180,9 +180,7 @@ Lifter::Lifter(const Request& request, SemanticsLibrary& semantics, const llvm::
   load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(context_, {}));
   base_ = load;
   slots_.emplace(load, cpu_);
-  BasicBlock* nowhere = new_block();
-  entry_switch_ = builder_.CreateSwitch(function_->getArg(1), nowhere);
-  new llvm::UnreachableInst(context_, nowhere);
+  entry_jump_ = builder_.CreateIndirectBr(builder_.CreateIntToPtr(function_->getArg(1), builder_.getPtrTy()));
 }
 
 void Lifter::want_lines() {
@@ -225,7 +223,7 @@ bool Lifter::liftable(i64 offset) {
 u32 Lifter::node_at(u32 context, u32 offset) {
   auto [found, added] = node_index_.try_emplace({context, offset}, static_cast<u32>(nodes_.size()));
   if (added) {
-    nodes_.push_back({context, offset, new_block(), {}, {}, false, {}, {}, {}});
+    nodes_.push_back({context, offset, new_block(), {}, {}, {}, {}, {}, {}});
     pending_.push_back(found->second);
   }
   return found->second;
@@ -284,7 +282,7 @@ BasicBlock* Lifter::with_poll(BasicBlock* next, u32 offset) {
 void Lifter::lift_node(u32 index) {
   current_ = index;
   written_.reset();
-  exact_ = false;
+  passing_.set();
   builder_.SetInsertPoint(nodes_[index].head);
   for (u32 offset = nodes_[index].offset;; offset += 4) {
     const GuestInstruction& instruction = *code_.at(offset);
@@ -296,7 +294,7 @@ void Lifter::lift_node(u32 index) {
     break;
   }
   nodes_[index].written = written_;
-  nodes_[index].exact = exact_;
+  nodes_[index].passing = passing_;
 }
 
 void Lifter::finish_node(const GuestInstruction& instruction, u32 offset, Value* result) {
@@ -314,8 +312,14 @@ void Lifter::finish_node(const GuestInstruction& instruction, u32 offset, Value*
                             : exit_to(instruction.target(), context));
       return;
     case Control::branch: {
+      // What the request leaves out hardly ever runs.
+      bool taken_known = liftable(instruction.target()), next_known = liftable(next);
+      llvm::MDNode* likelihood = taken_known == next_known ? nullptr
+                                 : taken_known             ? weights(likely, unlikely)
+                                                           : weights(unlikely, likely);
       BasicBlock* taken = edge(context, instruction.target(), goes_back(instruction.target()));
-      builder_.CreateCondBr(builder_.CreateICmpNE(result, builder_.getInt64(0)), taken, edge(context, next, false));
+      builder_.CreateCondBr(builder_.CreateICmpNE(result, builder_.getInt64(0)), taken, edge(context, next, false),
+                            likelihood);
       return;
     }
     case Control::call:
@@ -337,13 +341,15 @@ void Lifter::finish_node(const GuestInstruction& instruction, u32 offset, Value*
 
 // Outside loops a node's results are stored when it ends. That is a store where it often would not be needed, but every access that
 // follows would otherwise have to be able to make up for it at its fault edge, and keep the values for that: with it, code that
-// calls a lot took a third of the space and of the time to compile.
+// calls a lot took a third of the space and of the time to compile. Not the flags, which would have to be computed for it.
 void Lifter::write_through() {
   BasicBlock* rest = new_block();
   note_write_back(builder_.CreateBr(rest));
+  write_backs_.back().written &= ~Slots::flags();
+  write_backs_.back().passing &= ~Slots::flags();
   builder_.SetInsertPoint(rest);
-  written_.reset();
-  exact_ = true;
+  written_ &= Slots::flags();
+  passing_ &= Slots::flags();
 }
 
 // ---- Instructions.
@@ -465,7 +471,7 @@ BasicBlock* Lifter::make_fault_edge(u32 offset) {
   builder_.SetInsertPoint(block);
   note_write_back(builder_.CreateStore(pc_value(offset), field(offsetof(Cpu, pc))));
   Instruction* end = builder_.CreateRetVoid();
-  if (!exact_) {
+  if (passing_.any()) {
     write_backs_.back().shares = true;
     nodes_[current_].before_last_fault = written_;
     nodes_[current_].fault_ends.push_back(end);
@@ -532,7 +538,7 @@ void Lifter::make_access(llvm::CallInst& call, u32 offset, BasicBlock*& fault) {
 void Lifter::make_state_exact(u32 offset) {
   note_write_back(builder_.CreateStore(pc_value(offset), field(offsetof(Cpu, pc))));
   written_.reset();
-  exact_ = true;
+  passing_.reset();
 }
 
 // ---- Control.
@@ -578,9 +584,9 @@ void Lifter::call(u32 offset, Value* target, i64 direct_target) {
 
 // Predicts the return of a call that is not inlined, as the stencils do (reading.h).
 void Lifter::push_return(u32 context, u32 return_offset) {
-  Function* code = liftable(return_offset) ? code_symbol(entry_prefix + std::to_string(entry_at(context, return_offset,
-                                                                                                context == root)))
-                                           : exit_symbol(return_offset);
+  Function* code = liftable(return_offset)
+                       ? code_symbol(entry_prefix + std::to_string(entry_at(context, return_offset, context == root)))
+                       : exit_symbol(return_offset);
   llvm::Type* word = builder_.getInt64Ty();
   Value* top = builder_.CreateLoad(word, field(offsetof(Cpu, return_top)));
   top = builder_.CreateAnd(builder_.CreateAdd(top, builder_.getInt64(sizeof(aarch64::ReturnEntry))),
@@ -691,19 +697,20 @@ void Lifter::build_entries() {
     // At an entry everything is in Cpu: nothing to be written back when it polls.
     current_ = entry_nodes_[i];
     written_.reset();
-    exact_ = true;
+    passing_.reset();
     BasicBlock* loads = new_block();
     builder_.SetInsertPoint(loads);
     slots_->load_all(builder_);
     builder_.CreateBr(nodes_[entry_nodes_[i]].head);
-    auto* number = llvm::ConstantInt::get(builder_.getInt64Ty(), i + 1);
-    entry_switch_->addCase(number, with_poll(loads, entries_[i].offset));
-    // Not zero, so that the first host instruction is long enough to be redirected.
+    BasicBlock* first = with_poll(loads, entries_[i].offset);
+    entry_jump_->addDestination(first);
+    auto* address = llvm::ConstantExpr::getPtrToInt(llvm::BlockAddress::get(function_, first), builder_.getInt64Ty());
+    // Its first instruction, which loads the address, is long enough to be redirected.
     Function* entry = code_symbol(entry_prefix + std::to_string(i));
     entry->addFnAttr(llvm::Attribute::NoUnwind);
     entry->setAlignment(llvm::Align(stencil::patchable_alignment));
     builder_.SetInsertPoint(BasicBlock::Create(context_, "", entry));
-    llvm::CallInst* jump = builder_.CreateCall(function_, {entry->getArg(0), number});
+    llvm::CallInst* jump = builder_.CreateCall(function_, {entry->getArg(0), address});
     jump->setCallingConv(llvm::CallingConv::PreserveNone);
     jump->setTailCallKind(llvm::CallInst::TCK_MustTail);
     builder_.CreateRetVoid();
@@ -724,7 +731,7 @@ void Lifter::write_states_back() {
   while (!changed.empty()) {
     const Node node = nodes_[changed.back()];
     changed.pop_back();
-    SlotSet leaving = node.exact ? node.written : node.written | node.arriving;
+    SlotSet leaving = node.written | (node.arriving & node.passing);
     for (u32 next : node.successors) {
       if ((leaving & ~nodes_[next].arriving).none()) continue;
       nodes_[next].arriving |= leaving;
@@ -734,7 +741,7 @@ void Lifter::write_states_back() {
   for (const WriteBack& write_back : write_backs_) {
     builder_.SetInsertPoint(write_back.before);
     const Node& node = nodes_[write_back.node];
-    SlotSet set = write_back.exact ? write_back.written : write_back.written | node.arriving;
+    SlotSet set = write_back.written | (node.arriving & write_back.passing);
     slots_->write_back(builder_, write_back.shares ? set & ~shared_by_faults(node) : set);
   }
   for (const Node& node : nodes_) {
@@ -767,6 +774,9 @@ std::optional<Lifted> Lifter::run(std::string& why) {
     why = "a semantic function cannot be inlined";
     return std::nullopt;
   }
+  // After its entries, so that the first of them shares its cache line.
+  function_->removeFromParent();
+  module_->getFunctionList().push_back(function_);
   return Lifted{std::move(module_), function_, std::move(entries_), std::move(exits_), lifted_};
 }
 

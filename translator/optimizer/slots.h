@@ -20,6 +20,8 @@ class Slots {
   // to the rest of Cpu alone. False when an access straddles what it must not.
   bool rewrite(llvm::Instruction& access, i64 offset, SlotSet& written);
 
+  static SlotSet flags() { return SlotSet(0xf) << 32; }
+
   // From Cpu to every variable in use, and from the variables in `set` to Cpu, at the builder's place.
   void load_all(llvm::IRBuilder<>& builder);
   void write_back(llvm::IRBuilder<>& builder, const SlotSet& set);
