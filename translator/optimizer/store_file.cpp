@@ -152,23 +152,24 @@ std::span<const u64> StoreMapping::index() const {
   if (header_ == nullptr) return {};
   u64 word = __atomic_load_n(&header_->index, __ATOMIC_ACQUIRE);
   u32 bits = index_bits(word);
-  u64 position = index_position(word);
-  if (bits < smallest_index_bits || bits > largest_index_bits || position < store_header_size || position >= size_ ||
-      (u64{8} << bits) > size_ - position)
+  u64 position = index_position(word), limit = filled();
+  if (bits < smallest_index_bits || bits > largest_index_bits || position < store_header_size || position >= limit ||
+      (u64{8} << bits) > limit - position)
     return {};
   return {reinterpret_cast<const u64*>(bytes() + position), size_t{1} << bits};
 }
 
 std::optional<StoreRecord> StoreMapping::record_at(u64 position) const {
-  if (position < store_header_size || position % store_unit != 0 || position >= size_ ||
-      size_ - position < sizeof(RecordHeader))
+  u64 limit = filled();
+  if (position < store_header_size || position % store_unit != 0 || position >= limit ||
+      limit - position < sizeof(RecordHeader))
     return {};
   RecordHeader header;
   memcpy(&header, bytes() + position, sizeof header);
   if (header.kind != RecordKind::region && header.kind != RecordKind::bad) return {};
   if (header.key_count > max_record_keys || header.payload_size > max_payload) return {};
   u64 size = record_size(header.key_count, header.payload_size);
-  if (size > size_ - position) return {};
+  if (size > limit - position) return {};
   std::span<const u8> record{bytes() + position, size};
   if (store_checksum(header_->identity, record.subspan(sizeof header.checksum)) != header.checksum) return {};
   const u8* keys = record.data() + sizeof header;

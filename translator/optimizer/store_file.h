@@ -1,6 +1,7 @@
 // A store's file and directory: opened with distrust, mapped, and its records found and checked. What the reader, the writer and
 // `ferry cache` share.
 #pragma once
+#include <algorithm>
 #include <expected>
 #include <optional>
 #include <span>
@@ -92,6 +93,8 @@ class StoreMapping {
 
  private:
   const u8* bytes() const { return reinterpret_cast<const u8*>(header_); }
+  // What may be read. Behind it is a hole: on a full tmpfs reading that is SIGBUS, because there even reading takes a page.
+  u64 filled() const { return std::min(size_, end()); }
 
   const StoreHeader* header_ = nullptr;
   u64 size_ = 0;

@@ -127,7 +127,7 @@ bool write_store(int fd, const StoreOptions& options, u64 size, std::span<const 
   }
   std::vector<u64> index = spread(slots, bits_for(slots.size() * 2));
   if (index.empty() || index.size() * 8 > size - end) return errno = EFBIG, false;
-  if (!slots.empty() && !write_at(fd, end, {reinterpret_cast<const u8*>(index.data()), index.size() * 8})) return false;
+  if (!write_at(fd, end, {reinterpret_cast<const u8*>(index.data()), index.size() * 8})) return false;
   StoreHeader header{};
   header.magic = store_magic;
   header.format = store_format;
@@ -329,6 +329,7 @@ bool StoreWriter::append(RecordHeader header, std::span<const u64> keys, std::sp
 
 // For a record of that many bytes and slots.
 bool StoreWriter::make_room(u64 bytes, u32 slots) {
+  if (mapping_.index().empty() && !evict()) return false;  // damaged since it was opened
   auto crowded = [&] {
     return bits_for(used_slots_ + slots) > static_cast<u32>(__builtin_ctzl(mapping_.index().size()));
   };

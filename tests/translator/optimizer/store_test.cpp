@@ -353,6 +353,20 @@ TEST_F(StoreTest, AlteredBytesAreNeverTakenForARegion) {
   EXPECT_GT(damaged, 100u);
 }
 
+TEST_F(StoreTest, AStoreDamagedUnderItsWriterIsBegunAnew) {
+  StoreWriter writer;
+  ASSERT_TRUE(writer.open(options_));
+  ASSERT_TRUE(add(writer, 1));
+  {
+    std::fstream bytes(file(), std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekp(offsetof(StoreHeader, index));
+    bytes.write("\xff\xff\xff\xff\xff\xff\xff\xff", 8);
+  }
+  EXPECT_EQ(count(3), 0u);
+  ASSERT_TRUE(add(writer, 2));
+  EXPECT_EQ(count(3), 1u);
+}
+
 TEST_F(StoreTest, ASecondWriterIsRefusedUntilTheFirstHasGone) {
   StoreWriter first, second;
   ASSERT_TRUE(first.open(options_));
