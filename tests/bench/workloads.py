@@ -120,7 +120,7 @@ def make_data(directory):
     path = pathlib.Path(directory)
     (path / "text").write_text(text)
     (path / "small").write_text(text[:1000000])
-    (path / "source.c").write_text("".join(C_FUNCTION % {"i": i} for i in range(40)))
+    (path / "source.c").write_text("".join(C_FUNCTION % {"i": i} for i in range(12)))
     for command in (["gzip", "-6nk"], ["xz", "-1kT1"], ["zstd", "-5qk"]):
         # Without the program there is no workload that reads what it writes.
         if any(os.access(f"{folder}/{command[0]}", os.X_OK) for folder in ("/bin", "/usr/bin")):

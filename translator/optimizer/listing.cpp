@@ -88,7 +88,11 @@ class Lister {
       shown = now;
       auto [right, size] = host_.next({region_.code.data() + at, text_end_ - at}, at);
       left.resize(std::max(left.size() + 1, left_width), ' ');
-      text_ += left + format("| %6zx  ", at) + right + note(at, size) + "\n";
+      text_ += left;
+      text_ += format("| %6zx  ", at);
+      text_ += right;
+      text_ += note(at, size);
+      text_ += "\n";
       at += size;
     }
     return std::move(text_);
@@ -118,7 +122,8 @@ class Lister {
   }
 
   std::string address(i64 offset) const {
-    return format("%#llx", static_cast<unsigned long long>(request_.base + static_cast<u64>(offset)));
+    u64 sum = request_.base + static_cast<u64>(offset);
+    return format("%#lx", sum);
   }
 
   // "0x410a20  ldr x0, [x1], #8"

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "tests/translator/optimizer/sample_region.h"
+#include "translator/optimizer/report.h"
 
 using namespace ferry;
 using namespace ferry::optimizer;
@@ -37,6 +38,10 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {  // NOLINT(
   if (auto region = read_region(bytes)) {
     std::vector<u8> again = write_region(*region);
     require(again.size() == size && memcmp(again.data(), data, size) == 0);
+  }
+  if (auto listing = read_listing(bytes)) {
+    for (const std::string& text : {listing->before, listing->after, listing->code})
+      require(text.size() <= max_listing_text + 100);
   }
   return 0;
 }

@@ -32,6 +32,13 @@ u64 now_ms() {
 
 std::span<const u8> bytes_of(std::string_view text) { return {reinterpret_cast<const u8*>(text.data()), text.size()}; }
 
+// In a form that tests/bench/bench reads.
+std::string in_words(const CompileTimes& times) {
+  auto us = [](u64 ns) { return std::to_string(ns / 1000); };
+  return us(times.total()) + " us of cpu time: lift " + us(times.lift) + ", optimise " + us(times.optimise) +
+         ", generate " + us(times.generate) + ", pack " + us(times.pack);
+}
+
 }  // namespace
 
 void stop_server() { stop_requested = 1; }
@@ -213,7 +220,7 @@ void Server::finish(Worker& worker, Worker::Result result) {
   } else {
     if (!result.listing.empty()) answer(job, MessageKind::listing, result.listing);
     answer(job, MessageKind::region, result.region);
-    if (!job.listed) count(result);
+    if (!job.listed) count(job, result);
     results_.add(job.request, job.key, std::move(result.region));
   }
   jobs_.erase(at);
@@ -224,23 +231,21 @@ void Server::answer(const Job& job, MessageKind kind, std::span<const u8> bytes)
     if (auto at = connections_.find(number); at != connections_.end()) at->second->send(kind, id, bytes);
 }
 
-void Server::count(const Worker::Result& result) {
+void Server::count(const Job& job, const Worker::Result& result) {
   u32 instructions = read_region(result.region)->instructions;  // the worker's answer has been checked
   compiled_++;
   instructions_ += instructions;
   times_.add(result.times);
-  log(Log::optimizer, "compiled: %u instructions in %llu us of cpu time", instructions,
-      static_cast<unsigned long long>(result.times.total() / 1000));
+  if (!logging(Log::optimizer)) return;
+  log(Log::optimizer, "compiled: the code at %#llx in %s, %u instructions: %s",
+      static_cast<unsigned long long>(job.request.file_offset + job.request.entries[0]),
+      job.request.file.empty() ? "memory" : job.request.file.c_str(), instructions, in_words(result.times).c_str());
 }
 
-// In a form for tests/bench/bench to read.
 void Server::log_totals() const {
-  auto us = [](u64 ns) { return static_cast<unsigned long long>(ns / 1000); };
-  log(Log::optimizer,
-      "optimiser: compiled %llu regions, %llu instructions, in us of cpu time: lift %llu, optimise %llu, generate "
-      "%llu, pack %llu",
-      static_cast<unsigned long long>(compiled_), static_cast<unsigned long long>(instructions_), us(times_.lift),
-      us(times_.optimise), us(times_.generate), us(times_.pack));
+  log(Log::optimizer, "optimiser: compiled %llu regions, %llu instructions: %s",
+      static_cast<unsigned long long>(compiled_), static_cast<unsigned long long>(instructions_),
+      in_words(times_).c_str());
 }
 
 void Server::forget_closed() {

@@ -56,7 +56,7 @@ class Server {
   void answer(const Job& job, MessageKind kind, std::span<const u8> bytes);
   void forget_closed();
   void save_sometimes();
-  void count(const Worker::Result& result);
+  void count(const Job& job, const Worker::Result& result);
   void log_totals() const;
 
   ServerOptions options_;
