@@ -45,8 +45,8 @@ def environment(cache):
     return {**mine, "FERRY_SYSROOTS": "/nonexistent", "FERRY_CACHE_DIR": str(cache), "FERRY_OPTIMIZER_IDLE": "2"}
 
 
-def ferry(cache, *arguments):
-    done = subprocess.run([FERRY, *arguments], capture_output=True, text=True, env=environment(cache), timeout=250)
+def ferry(cache, *arguments, **variables):
+    done = subprocess.run([FERRY, *arguments], capture_output=True, text=True, env={**environment(cache), **variables}, timeout=250)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -105,6 +105,17 @@ with tempfile.TemporaryDirectory() as name:
     # A tree: links and what is no code are passed over, the same file counts once.
     files, functions, regions, *_ = summary(ferry(folder / "second", "cache", "warm", str(tree))[1])
     assert files == 2 and functions >= 4 and regions >= 4, out
+
+    # A sysroot, by its name.
+    (folder / "sysroots").mkdir()
+    (folder / "sysroots/mine").symlink_to(tree)
+    status, out, error = ferry(folder / "second", "cache", "warm", "mine", FERRY_SYSROOTS=str(folder / "sysroots"))
+    assert status == 0 and summary(out)[0] == 2, (out, error)
+
+    # Without a store none is made, and the program is no different.
+    for arguments, variables in (["--no-cache"], {}), ([], {"FERRY_NO_CACHE": "1"}):
+        assert ferry(folder / "never", *arguments, str(tree / "usr/bin/program"), **variables)[0] == 0
+        assert not (folder / "never").exists()
 
     # Bounded.
     *counts, end = summary(ferry(folder / "third", "cache", "warm", "--limit", "1", str(tree))[1])
