@@ -16,7 +16,7 @@ namespace ferry::test {
 namespace {
 
 constexpr u64 inner_turns = 5;
-constexpr u64 cell = ORACLE_WINDOW + 0x800;
+alignas(64) u64 cells[3][8];
 constexpr size_t head = 0, inner = 5, last = 14, function = 16;
 
 // Goes round until X0 is X21.
@@ -42,9 +42,9 @@ void add_loop(Code& code) {
   code.add("add_reg", "sf=1 rm=0 rn=2 rd=2").add("ret", "rn=30");
 }
 
-void set_up(Cpu& cpu, const Code& code, u64 turns, u64 memory = cell) {
+void set_up(Cpu& cpu, const Code& code, u64 turns, u64* cell = cells[0]) {
   cpu.pc = code.at(head);
-  cpu.x[20] = memory;
+  cpu.x[20] = reinterpret_cast<u64>(cell);
   cpu.x[21] = turns;
   cpu.x[22] = 3;
   cpu.vectors[1] = {{1, 2}};
@@ -168,7 +168,7 @@ TEST(RegionPolls, InvalidationLosesNothing) {
   for (int i = 0; i < threads; i++) {
     guests.emplace_back([&, i] {
       Guest guest;
-      set_up(guest.cpu, code, turns, cell + 64 * static_cast<u64>(i));
+      set_up(guest.cpu, code, turns, cells[i]);
       translator::Exit exit{translator::ExitReason::poll};
       while (exit.reason == translator::ExitReason::poll) exit = translator::run(guest.cpu);
       EXPECT_EQ(exit.reason, translator::ExitReason::breakpoint);
