@@ -49,6 +49,7 @@ struct Tier {
   optimizer::Heat heat;
   optimizer::BranchProfile branches;
   optimizer::StoreReader store;
+  std::string store_directory, store_identity;  // empty: none is to be used
   optimizer::MadeAhead made_ahead;
   std::unique_ptr<optimizer::Client> client;
   Compile compile;
@@ -92,6 +93,14 @@ bool install_locked(u64 base, const Region& region) {
   return true;
 }
 
+// Under the lock: opens the store that the writer has put in the place of ours, or has made since this process began.
+void refresh_store() {
+  if (tier->store_directory.empty() || (tier->store.is_open() && !tier->store.is_replaced())) return;
+  tier->store.close();
+  tier->made_ahead.clear();
+  tier->store.open(tier->store_directory, tier->store_identity, false);
+}
+
 // Under the lock.
 void take_answer(const Answer& answer) {
   auto found = tier->asked.find(answer.id);
@@ -103,6 +112,7 @@ void take_answer(const Answer& answer) {
   switch (answer.kind) {
     case Answer::Kind::region:
       counters.received_regions++;
+      refresh_store();
       install_locked(asked.request.base, answer.region);
       tier->heat.settle(asked.pc);
       return;
@@ -217,7 +227,11 @@ void start_optimizer(optimizer::ClientOptions client) {
   if (options.reference || !options.chain) return;
   tier = new Tier;
   // What is to be shown must be compiled.
-  if (options.dump_directory.empty()) tier->store.open(client.directory, client.identity, getauxval(AT_SECURE) != 0);
+  if (options.dump_directory.empty() && getauxval(AT_SECURE) == 0) {
+    tier->store_directory = client.directory;
+    tier->store_identity = client.identity;
+    tier->store.open(client.directory, client.identity, false);
+  }
   tier->client = std::make_unique<optimizer::Client>(std::move(client));
 }
 

@@ -10,6 +10,7 @@
 
 #include "guest/memory.h"
 #include "translator/aarch64/decode.h"
+#include "translator/stencil/host.h"
 #include "translator/translator.h"
 
 namespace ferry::test {
@@ -17,9 +18,11 @@ namespace ferry::test {
 using translator::Cpu;
 
 inline thread_local Cpu* running;
+inline thread_local u64 located;  // what translator::locate() said of the last fault
 
 inline void on_fault(int signal, siginfo_t* info, void* context) {
   if (fix_up_guest_access(context)) return;
+  if (running != nullptr) located = raw(translator::locate(*running, stencil::interrupted_pc(context)));
   if (running != nullptr && translator::handle_fault(*running, info, context)) return;
   ::signal(signal, SIG_DFL);
 }

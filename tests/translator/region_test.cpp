@@ -239,6 +239,7 @@ TEST_F(Regions, FaultsGoOnAtTheirEdge) {
   EXPECT_EQ(0x1008u, exit.address);
   EXPECT_FALSE(exit.write);
   EXPECT_EQ(code.begin(), guest.cpu.pc);
+  EXPECT_EQ(code.begin(), located);
   EXPECT_EQ(5u, guest.cpu.x[2]);
   EXPECT_EQ(77u, guest.cpu.x[3]);
 }
@@ -255,6 +256,7 @@ TEST_F(Regions, FaultsWithoutAnEdgeLeaveCpuAsItIs) {
   EXPECT_EQ(ExitReason::fault, exit.reason);
   EXPECT_EQ(0x2010u, exit.address);
   EXPECT_EQ(code.at(1), guest.cpu.pc);
+  EXPECT_EQ(code.at(1), located);
   EXPECT_EQ(11u, guest.cpu.x[2]);
   EXPECT_EQ(0u, guest.cpu.x[3]);
 }
