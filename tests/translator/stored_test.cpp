@@ -1,0 +1,122 @@
+// Regions of the store in a guest's process: they come where a block is visited often or runs long, and only where the guest's code is
+// theirs.
+#include <stdlib.h>
+
+#include <filesystem>
+
+#include "tests/translator/guest_code.h"
+#include "translator/optimizer/compile.h"
+#include "translator/optimizer/store_writer.h"
+#include "translator/regions.h"
+
+namespace ferry::test {
+namespace {
+
+using optimizer::Region;
+using translator::ExitReason;
+
+constexpr char identity[] = "stored_test";
+
+class Stored : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    handle_guest_faults();
+    translator::start({});
+    char name[] = "/tmp/ferry-stored-XXXXXX";
+    directory = mkdtemp(name);
+    ASSERT_TRUE(writer.open({.directory = directory, .identity = identity, .description = "for a test"}).has_value());
+    optimizer::ClientOptions client;
+    client.identity = identity;
+    client.directory = directory;
+    translator::start_optimizer(client);
+  }
+  static void TearDownTestSuite() {
+    writer.close();
+    std::filesystem::remove_all(directory);
+  }
+
+  // Compiles what has run around pc and puts it into the store.
+  static void store(u64 pc) {
+    static optimizer::Compiler compiler;
+    static u64 number = 0;
+    auto request = translator::form_region(pc);
+    ASSERT_TRUE(request.has_value());
+    std::string why;
+    auto region = compiler.compile(*request, why);
+    ASSERT_TRUE(region.has_value()) << why;
+    ASSERT_TRUE(writer.add(++number, 1, write_region(*region), entry_keys(*region)));
+  }
+  static u64 loaded() { return translator::stats().loaded_regions; }
+
+  static inline optimizer::StoreWriter writer;
+  static inline std::string directory;
+};
+
+// A function of `count` additions of `addend` to x0 behind its caller.
+void add_function(Code& code, size_t count, u32 addend) {
+  code.add("bl", "imm26=2").add("svc");
+  for (size_t i = 0; i < count; i++) code.add("add_imm", "sf=1 rn=0 rd=0 imm12=" + std::to_string(addend));
+  code.add("ret", "rn=30");
+}
+
+TEST_F(Stored, ComeToBlocksThatAreVisitedOften) {
+  Code code;
+  add_function(code, 12, 3);
+  Guest guest;
+  ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+  store(code.at(2));
+  code.invalidate(0);
+  u64 before = loaded();
+  for (u64 i = 1; i <= 100; i++) {
+    guest.cpu.x[0] = 0;
+    ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+    ASSERT_EQ(36u, guest.cpu.x[0]);
+    if (i == 3) EXPECT_EQ(before, loaded());
+  }
+  EXPECT_EQ(before + 1, loaded());
+  // Away with its code, and back with it.
+  code.invalidate(0);
+  for (u64 i = 1; i <= 100; i++) ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+  EXPECT_EQ(before + 2, loaded());
+}
+
+TEST_F(Stored, ComeToLoopsThatRunLong) {
+  Code code;
+  add_counting_loop(code);
+  Guest guest;
+  guest.cpu.x[1] = 3;
+  ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+  store(code.begin());
+  code.invalidate(0);
+  u64 before = loaded();
+  guest.cpu.x[1] = 3;
+  ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+  EXPECT_EQ(before, loaded());
+  guest.cpu.x[0] = 0;
+  guest.cpu.x[1] = 1'000'000;
+  ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+  EXPECT_EQ(1'000'000u, guest.cpu.x[0]);
+  EXPECT_EQ(before + 1, loaded());
+}
+
+TEST_F(Stored, AreLeftThereWhereTheCodeIsAnother) {
+  Code code;
+  add_function(code, 12, 5);
+  Guest guest;
+  ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+  store(code.at(2));
+  // Behind the words that a region is found by.
+  code.replace(2 + 11, "add_imm", "sf=1 rn=0 rd=0 imm12=100");
+  code.invalidate(2);
+  translator::Stats before = translator::stats();
+  for (u64 i = 1; i <= 100; i++) {
+    guest.cpu.x[0] = 0;
+    ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+    ASSERT_EQ(155u, guest.cpu.x[0]);
+  }
+  EXPECT_EQ(before.loaded_regions, loaded());
+  EXPECT_EQ(before.discarded_regions + 1, translator::stats().discarded_regions);
+}
+
+}  // namespace
+}  // namespace ferry::test
