@@ -61,6 +61,7 @@ struct Client::State {
   bool given_up = false;
   u64 retry_at = 0, looked_at = 0;
   std::vector<u8> buffer;
+  State* left_behind = nullptr;  // of a parent in which another thread was changing it: it cannot even be freed
 
   bool ready(bool may_start);
   bool connect(bool may_start);
@@ -335,18 +336,18 @@ void Client::hand_in(std::span<const Request> samples) {
 }
 
 void Client::after_fork_in_child() {
-  State* inherited = state_.get();
-  bool whole = !busy_.load();
+  State* inherited = state_.release();
   if (inherited->fd >= 0 && cookie_of(inherited->fd) == inherited->cookie) {
     if (inherited->options.release_descriptor != nullptr) inherited->options.release_descriptor(inherited->fd);
     close(inherited->fd);
   }
-  auto fresh = std::make_unique<State>(inherited->options);
-  fresh->given_up = inherited->given_up;
-  fresh->next_id = inherited->next_id;
-  // Another thread of the parent was changing it: it cannot even be freed.
-  if (!whole) (void)state_.release();
-  state_ = std::move(fresh);
+  state_ = std::make_unique<State>(inherited->options);
+  state_->given_up = inherited->given_up;
+  state_->next_id = inherited->next_id;
+  if (busy_.load())
+    state_->left_behind = inherited;
+  else
+    delete inherited;
   outstanding_ = 0;
   busy_ = false;
 }
