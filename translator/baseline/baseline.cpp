@@ -148,7 +148,10 @@ void select_stencils(Plan& plan, const stencil::Library& library) {
     }
     if (form != 0) selected = stencil::form_id(selected, base, form);
     selected = shortest(library, selected, instruction);
-    plan.body_size += library.stencils[selected].size;
+    const stencil::Stencil& stencil = library.stencils[selected];
+    __builtin_prefetch(library.code + stencil.code);
+    __builtin_prefetch(library.holes + stencil.first_hole);
+    plan.body_size += stencil.size;
     if (base.result != 0) last = instruction.operands[base.result - 1];
     if (instruction.writes_flags()) flags_travel = !fused;  // they do not travel out of a branch
     if (fused) i++;
