@@ -31,14 +31,12 @@ constexpr size_t commit_ahead = 4096;
 constexpr u64 page_size = 4096;
 constexpr u32 isb_mask = 0xfffff0ff, isb_value = 0xd50330df;
 
-constexpr u16 fused_with_previous = 0xffff;
-
 // What is known of a block before its code is placed.
 struct Plan {
   Instruction instructions[max_instructions];
   u32 words[max_instructions];
   Control controls[max_instructions];
-  u16 stencils[max_instructions];  // the stencil to paste; fused_with_previous: none
+  const stencil::Body* bodies[max_instructions];  // what to paste; null: fused with the previous
   u32 count = 0;
   u32 readable = 0, available = 0;  // words up to the end of the page; those already read
   bool undefined = false;           // the word after the last instruction is undefined: the block ends there
@@ -103,27 +101,26 @@ void drop_dead_flags(Plan& plan) {
   }
 }
 
-// Makes one instruction of a flag setter and the conditional branch after it, if that is what they are.
-bool fuse_pair(Plan& plan, u32 i) {
-  if (i + 1 == plan.count || plan.instructions[i + 1].row != aarch64::RowId::b_cond) return false;
+// The stencil of a flag setter and the conditional branch after it, if that is what instruction i and the next are; else 0.
+u32 fuse_pair(Plan& plan, u32 i) {
+  if (i + 1 == plan.count || plan.instructions[i + 1].row != aarch64::RowId::b_cond) return 0;
   Instruction &first = plan.instructions[i], &second = plan.instructions[i + 1];
   int pair = aarch64::pair_of(first.row);
-  if (pair < 0) return false;
-  plan.stencils[i] = static_cast<u16>(aarch64::pair_stencil(pair, first.variant(), static_cast<int>(second.variant())));
+  if (pair < 0) return 0;
+  u32 id = static_cast<u32>(aarch64::pair_stencil(pair, first.variant(), static_cast<int>(second.variant())));
   first.operands[first.operand_count++] = raw(second.target());
   plan.controls[i] = Control::branch;
-  plan.stencils[i + 1] = fused_with_previous;
-  return true;
+  plan.bodies[i + 1] = nullptr;
+  return id;
 }
 
-// The id of the short stencil, if there is one and the operands fit.
-u16 shortest(const stencil::Library& library, u16 id, const Instruction& instruction) {
-  const stencil::Stencil& stencil = library.stencils[id];
-  if (stencil.short_id == 0) return id;
+// The short body, if there is one and the operands fit.
+const stencil::Body* shortest(const stencil::Stencil& stencil, const Instruction& instruction) {
+  if (stencil.short_body.size == 0) return &stencil.body;
   for (int i = 0; i < semantic::max_operands; i++) {
-    if ((stencil.short_operands >> i & 1) != 0 && instruction.operands[i] >= stencil::short_limit) return id;
+    if ((stencil.short_operands >> i & 1) != 0 && instruction.operands[i] >= stencil::short_limit) return &stencil.body;
   }
-  return stencil.short_id;
+  return &stencil.short_body;
 }
 
 // Selects each instruction's stencil: fused pairs, and forms that take operands and flags from the host registers that the
@@ -132,12 +129,11 @@ void select_stencils(Plan& plan, const stencil::Library& library) {
   constexpr u64 none = ~u64{0};
   u64 last = none;            // the slot whose value travels in `last`
   bool flags_travel = false;  // an instruction of this block has set them
-  plan.body_size = library.stencils[stencil_of(Glue::block_entry)].size;
+  plan.body_size = library.stencils[stencil_of(Glue::block_entry)].body.size;
   for (u32 i = 0; i < plan.count; i++) {
     const Instruction& instruction = plan.instructions[i];
-    u16& selected = plan.stencils[i] = instruction.stencil;
-    bool fused = fuse_pair(plan, i);
-    const stencil::Stencil& base = library.stencils[selected];
+    u32 pair = fuse_pair(plan, i);
+    const stencil::Stencil& base = library.stencils[pair != 0 ? pair : instruction.stencil];
     int form = flags_travel && (base.forms >> stencil::flag_form & 1) != 0 ? stencil::flag_form : 0;
     if (base.forms != 0) {
       for (int operand = 0; operand < instruction.operand_count && operand < stencil::flag_form - 1; operand++) {
@@ -146,17 +142,17 @@ void select_stencils(Plan& plan, const stencil::Library& library) {
         break;
       }
     }
-    if (form != 0) selected = stencil::form_id(selected, base, form);
-    selected = shortest(library, selected, instruction);
-    const stencil::Stencil& stencil = library.stencils[selected];
-    __builtin_prefetch(library.code + stencil.code);
-    __builtin_prefetch(library.holes + stencil.first_hole);
-    plan.body_size += stencil.size;
+    const stencil::Body* body =
+        shortest(form != 0 ? library.stencils[stencil::form_id(base, form)] : base, instruction);
+    plan.bodies[i] = body;
+    plan.body_size += body->size;
+    __builtin_prefetch(library.code + body->code);
+    __builtin_prefetch(library.holes + body->first_hole);
     if (base.result != 0) last = instruction.operands[base.result - 1];
-    if (instruction.writes_flags()) flags_travel = !fused;  // they do not travel out of a branch
-    if (fused) i++;
+    if (instruction.writes_flags()) flags_travel = pair == 0;  // they do not travel out of a branch
+    if (pair != 0) i++;
   }
-  if (plan.undefined) plan.body_size += library.stencils[stencil_of(Glue::leave_at)].size;
+  if (plan.undefined) plan.body_size += library.stencils[stencil_of(Glue::leave_at)].body.size;
 }
 
 struct Placer {
@@ -164,8 +160,12 @@ struct Placer {
   stencil::Cursor cursor;
   const stencil::Library& library;
 
-  void paste(u32 id, const u64* operands, u64 taken = 0, u64 return_code = 0) {
-    stencil::paste(library, id, cursor, {operands, taken != 0 ? taken : cursor.run, return_code}, generation.constants);
+  void paste(const stencil::Body& body, const u64* operands, u64 taken = 0, u64 return_code = 0) {
+    stencil::paste(library, body, cursor, {operands, taken != 0 ? taken : cursor.run, return_code},
+                   generation.constants);
+  }
+  void paste(Glue glue, const u64* operands, u64 taken = 0) {
+    paste(library.stencils[stencil_of(glue)].body, operands, taken);
   }
   void thunk(u64 stub) {
     stencil::write_thunk(cursor.write, cursor.run, stub);
@@ -200,7 +200,7 @@ struct Edges {
 };
 
 void paste_instruction(Placer& placer, const Plan& plan, u32 i, u64 pc, u64 entry, Edges& edges) {
-  if (plan.stencils[i] == fused_with_previous) return;
+  if (plan.bodies[i] == nullptr) return;
   const Instruction& instruction = plan.instructions[i];
   Generation& generation = placer.generation;
   u64 taken = generation.dispatch, return_code = 0;
@@ -211,7 +211,7 @@ void paste_instruction(Placer& placer, const Plan& plan, u32 i, u64 pc, u64 entr
       u64 target = raw(instruction.target());
       taken = target == pc ? entry : generation.map.find(target);
       if (taken == 0)
-        taken = edges.add(target, stencil::taken_site(placer.library, plan.stencils[i], placer.cursor.run), 0);
+        taken = edges.add(target, stencil::taken_site(placer.library, *plan.bodies[i], placer.cursor.run), 0);
       break;
     }
     default:
@@ -221,7 +221,7 @@ void paste_instruction(Placer& placer, const Plan& plan, u32 i, u64 pc, u64 entr
     u64 return_pc = pc + 4 * i + 4;
     return_code = edges.add(return_pc, 0, generation.map.find(return_pc));
   }
-  placer.paste(plan.stencils[i], instruction.operands, taken, return_code);
+  placer.paste(*plan.bodies[i], instruction.operands, taken, return_code);
 }
 
 void log_block(const Plan& plan, u64 pc, u64 entry) {
@@ -272,7 +272,7 @@ Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to
               plan.count,
               cache::no_block};
   constexpr u64 no_operands[semantic::max_operands] = {};
-  placer.paste(stencil_of(Glue::block_entry), no_operands, begin);
+  placer.paste(Glue::block_entry, no_operands, begin);
   for (u32 i = 0; i < plan.count; i++) {
     generation.offsets.push(static_cast<u16>(placer.cursor.run - entry));
     paste_instruction(placer, plan, i, pc, entry, edges);
@@ -280,7 +280,7 @@ Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to
   if (plan.undefined) {
     u64 operands[semantic::max_operands] = {pc + 4 * plan.count, static_cast<u64>(ExitReason::undefined),
                                             plan.words[plan.count]};
-    placer.paste(stencil_of(Glue::leave_at), operands);
+    placer.paste(Glue::leave_at, operands);
   }
   block.end = static_cast<u32>(placer.cursor.run - base);
   placer.align();

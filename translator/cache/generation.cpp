@@ -32,7 +32,8 @@ Generation::Generation(size_t code_size, bool one_view)
   stencil::Cursor cursor{code.writable(code.run_base() + used), code.run_base() + used};
   dispatch = cursor.run;
   u64 operands[semantic::max_operands] = {static_cast<u64>(translator::ExitReason::lookup)};
-  stencil::paste(library, baseline::stencil_of(baseline::Glue::leave), cursor, {operands, 0, 0}, constants);
+  stencil::paste(library, library.stencils[baseline::stencil_of(baseline::Glue::leave)].body, cursor, {operands, 0, 0},
+                 constants);
   stencil::publish(constants, cursor.run - constants);
   used = (cursor.run - code.run_base() + 63) / 64 * 64;
 }

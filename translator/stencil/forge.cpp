@@ -135,7 +135,6 @@ std::optional<Patch> patch_of(u16 machine, u32 type) {
 struct Forge {
   std::vector<Stencil> stencils;
   std::map<std::pair<u32, u32>, Stencil> forms;  // by id and form
-  std::map<u32, Stencil> shorts;                 // by the code offset of the long stencil
   std::vector<Hole> holes;
   std::vector<u8> code, constants;
   std::vector<std::string> helpers;
@@ -175,8 +174,10 @@ struct Forge {
         if (r.r_addend + symbol.st_value != 0)
           die("%s: stencil %llu is not in a section of its own", path, (unsigned long long)id);
         Stencil& slot = slot_of(static_cast<u32>(id), static_cast<u32>(form), object.name(symbol));
-        slot = make_stencil(object, static_cast<u32>(form), symbol.st_shndx, placed);
-        if (shorter) make_short(slot, *shorter, *again, static_cast<u32>(form), symbol.st_shndx, placed);
+        slot.body = make_body(object, symbol.st_shndx, placed);
+        slot.result = static_cast<u8>(form >> 8);
+        slot.allocated = 1;
+        if (shorter) make_short(slot, *shorter, *again, symbol.st_shndx, placed);
       });
     }
   }
@@ -190,13 +191,13 @@ struct Forge {
   }
 
   // Short forms are made from sections of the same numbers as the long ones.
-  void make_short(Stencil& stencil, const Object& object, const Object& again, u32 form, u32 section,
+  void make_short(Stencil& stencil, const Object& object, const Object& again, u32 section,
                   std::map<u32, u32>& placed) {
     const Elf64_Shdr &s = object.sections[section], &t = again.sections[section];
     if (s.sh_size != t.sh_size || strcmp(object.name(s), again.name(t)) != 0)
       die("%s is not the same in both short objects", object.name(s));
     std::vector<Hole> short_holes;
-    u16 operands = 0;
+    u8 operands = 0;
     for (u64 i = 0; i < s.sh_size; i++) {
       u8 one = object.at<u8>(s.sh_offset)[i], other = again.at<u8>(t.sh_offset)[i];
       if (one == other) continue;
@@ -204,31 +205,24 @@ struct Forge {
       // access may begin within the register.
       int operand = static_cast<u8>(one + 128) / 8, within = one % 8;
       if (other != static_cast<u8>(one + 64) || operand >= static_cast<int>(Source::next)) return;
-      operands = static_cast<u16>(operands | 1 << operand);
+      operands = static_cast<u8>(operands | 1 << operand);
       short_holes.push_back({static_cast<u16>(i), Patch::abs_8, static_cast<Source>(operand), within - 128, 0, 0});
     }
     if (operands == 0) return;
-    Stencil made = make_stencil(object, form, section, placed, short_holes);
-    if (made.size >= stencil.size) return;
+    Body made = make_body(object, section, placed, short_holes);
+    if (made.size >= stencil.body.size) return;
     stencil.short_operands = operands;
-    stencil.short_id = 1;  // until they are numbered
-    shorts[stencil.code] = made;
+    stencil.short_body = made;
   }
 
-  Stencil make_stencil(const Object& object, u32 form, u32 section, std::map<u32, u32>& placed,
-                       const std::vector<Hole>& more_holes = {}) {
+  Body make_body(const Object& object, u32 section, std::map<u32, u32>& placed,
+                 const std::vector<Hole>& more_holes = {}) {
     const Elf64_Shdr& s = object.sections[section];
     const char* function = object.name(s);
-    Stencil stencil{.code = static_cast<u32>(code.size()),
-                    .size = static_cast<u16>(s.sh_size),
-                    .hole_count = 0,
-                    .first_hole = static_cast<u32>(holes.size()),
-                    .first_form = 0,
-                    .forms = 0,
-                    .result = static_cast<u16>(form >> 8),
-                    .short_id = 0,
-                    .short_operands = 0,
-                    .allocated = 1};
+    Body body{.code = static_cast<u32>(code.size()),
+              .first_hole = static_cast<u32>(holes.size()),
+              .size = static_cast<u16>(s.sh_size),
+              .hole_count = 0};
     if (s.sh_size > 0x7fff) die("%s is too large", function);
     object.each_relocation(section, [&](const Elf64_Rela& r, const Elf64_Sym& symbol) {
       std::optional<Patch> patch = patch_of(object.header->e_machine, ELF64_R_TYPE(r.r_info));
@@ -246,27 +240,22 @@ struct Forge {
     holes.insert(holes.end(), more_holes.begin(), more_holes.end());
     std::vector<u8> bytes(object.at<u8>(s.sh_offset), object.at<u8>(s.sh_offset) + s.sh_size);
     if (object.header->e_machine == EM_X86_64) {
-      load_operands(stencil, bytes.data(), function);
-      fall_through_branch(stencil, bytes.data());
+      load_operands(body, bytes.data(), function);
+      fall_through_branch(body, bytes.data());
     }
-    elide_final_jump(object, stencil, bytes.data());
-    stencil.hole_count = static_cast<u16>(holes.size() - stencil.first_hole);
-    code.insert(code.end(), bytes.begin(), bytes.begin() + stencil.size);
-    return stencil;
+    elide_final_jump(object, body, bytes.data());
+    body.hole_count = static_cast<u16>(holes.size() - body.first_hole);
+    code.insert(code.end(), bytes.begin(), bytes.begin() + body.size);
+    return body;
   }
 
-  // Numbers the forms after all other stencils, and the short stencils after those.
+  // Numbers the forms after all other stencils.
   void append_forms() {
     for (const auto& [key, form] : forms) {
       Stencil& base = stencils[key.first];
       if (base.forms == 0) base.first_form = static_cast<u16>(stencils.size());
       base.forms = static_cast<u16>(base.forms | 1 << key.second);
       stencils.push_back(form);
-    }
-    for (size_t i = 0, count = stencils.size(); i < count; i++) {
-      if (stencils[i].short_id == 0) continue;
-      stencils[i].short_id = static_cast<u16>(stencils.size());
-      stencils.push_back(shorts.at(stencils[i].code));
     }
     if (stencils.size() > 0xffff) die("too many stencils");
   }
@@ -285,16 +274,16 @@ struct Forge {
     die("%s refers to %s: a stencil may only call ferry_ helpers", function, name.c_str());
   }
 
-  Hole* hole_at(const Stencil& stencil, int offset, Source source) {
-    for (size_t i = stencil.first_hole; i < holes.size(); i++) {
+  Hole* hole_at(const Body& body, int offset, Source source) {
+    for (size_t i = body.first_hole; i < holes.size(); i++) {
       if (holes[i].source == source && holes[i].offset == offset) return &holes[i];
     }
     return nullptr;
   }
 
   // x86: clang takes an operand less the bias for an address, `lea operand-128(%rip), r`; it is `mov $operand-128, r`, as long.
-  void load_operands(const Stencil& stencil, u8* bytes, const char* function) {
-    for (size_t i = stencil.first_hole; i < holes.size(); i++) {
+  void load_operands(const Body& body, u8* bytes, const char* function) {
+    for (size_t i = body.first_hole; i < holes.size(); i++) {
       Hole& hole = holes[i];
       if (hole.patch != Patch::pc_32 || hole.source > Source::operand_5) continue;
       u8* instruction = bytes + hole.offset - 3;
@@ -309,24 +298,24 @@ struct Forge {
   }
 
   // x86: `jcc next; jmp taken` at the end becomes `j!cc taken; jmp next`, whose jump is then left out. clang prefers the first.
-  void fall_through_branch(const Stencil& stencil, u8* bytes) {
-    int end = stencil.size;
+  void fall_through_branch(const Body& body, u8* bytes) {
+    int end = body.size;
     if (end < 11 || bytes[end - 5] != 0xe9 || bytes[end - 11] != 0x0f || (bytes[end - 10] & 0xf0) != 0x80) return;
-    Hole* conditional = hole_at(stencil, end - 9, Source::next);
-    Hole* jump = hole_at(stencil, end - 4, Source::taken);
+    Hole* conditional = hole_at(body, end - 9, Source::next);
+    Hole* jump = hole_at(body, end - 4, Source::taken);
     if (conditional == nullptr || jump == nullptr) return;
     bytes[end - 10] ^= 1;  // the inverse condition
     std::swap(conditional->source, jump->source);
   }
 
   // A jump to the following code at the very end is not needed; jumps to it land there all the same.
-  void elide_final_jump(const Object& object, Stencil& stencil, const u8* bytes) {
+  void elide_final_jump(const Object& object, Body& body, const u8* bytes) {
     bool x86 = object.header->e_machine == EM_X86_64;
     u16 jump_size = x86 ? 5 : 4;
-    for (size_t i = stencil.first_hole; i < holes.size(); i++) {
-      if (holes[i].source != Source::next || holes[i].offset != stencil.size - 4) continue;
-      if (x86 && bytes[stencil.size - 5] != 0xe9) continue;
-      stencil.size = static_cast<u16>(stencil.size - jump_size);
+    for (size_t i = body.first_hole; i < holes.size(); i++) {
+      if (holes[i].source != Source::next || holes[i].offset != body.size - 4) continue;
+      if (x86 && bytes[body.size - 5] != 0xe9) continue;
+      body.size = static_cast<u16>(body.size - jump_size);
       holes.erase(holes.begin() + static_cast<i64>(i));
       return;
     }
@@ -364,8 +353,12 @@ int main(int argc, char** argv) {
   FILE* out = fopen(argv[1], "wb");
   if (out == nullptr) die("cannot write %s", argv[1]);
   forge.code.resize((forge.code.size() + slack + 63) / 64 * 64);
-  Header header{library_magic, static_cast<u32>(forge.stencils.size()), static_cast<u32>(forge.holes.size()),
-                static_cast<u32>(forge.code.size()), static_cast<u32>(forge.constants.size())};
+  Header header{library_magic,
+                static_cast<u32>(forge.stencils.size()),
+                static_cast<u32>(forge.holes.size()),
+                static_cast<u32>(forge.code.size()),
+                static_cast<u32>(forge.constants.size()),
+                {}};
   write_or_die(out, &header, sizeof header);
   write_or_die(out, forge.stencils.data(), forge.stencils.size() * sizeof(Stencil));
   write_or_die(out, forge.holes.data(), forge.holes.size() * sizeof(Hole));

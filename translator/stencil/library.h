@@ -56,30 +56,37 @@ struct Hole {
 inline constexpr int flag_form = 5;
 inline constexpr int form_count = 2 * flag_form;
 
-struct Stencil {
+// Code and holes.
+struct Body {
   u32 code;  // byte offset into the code
+  u32 first_hole;
   u16 size;  // bytes, without a final jump to `next`
   u16 hole_count;
-  u32 first_hole;
-  u16 first_form;      // id of the first of its other forms; they are consecutive
-  u16 forms;           // which forms there are besides 0: bit f is form f
-  u16 result;          // 0, or 1 + the operand whose new value becomes `last`
-  u16 short_id;        // the same in fewer bytes, for operands that fit; 0: there is none
-  u16 short_operands;  // bit i: operand i, an offset into Cpu, must be less than short_limit for that
-  u16 allocated;       // 0: no such instruction
 };
+
+// A pair of bodies that do the same: the short one, in fewer bytes, is for operands that fit; its size is 0 where there is none.
+// Half a cache line, for the baseline looks a stencil up for every instruction.
+struct alignas(32) Stencil {
+  Body body, short_body;
+  u16 first_form;     // id of the first of its other forms; they are consecutive
+  u16 forms;          // which forms there are besides 0: bit f is form f
+  u16 allocated;      // 0: no such instruction
+  u8 result;          // 0, or 1 + the operand whose new value becomes `last`
+  u8 short_operands;  // bit i: operand i, an offset into Cpu, must be less than short_limit for the short body
+};
+static_assert(sizeof(Stencil) == 32);
 inline constexpr u64 short_limit = 256;  // what one signed byte reaches from a Cpu pointer in the middle (cpu_bias.h)
 
 struct Header {
   u32 magic;
   u32 stencil_count, hole_count, code_size, constants_size;
+  u32 reserved[3];  // what follows is aligned
 };
 inline constexpr u32 library_magic = 0x6c737266;  // "frsl"
 
-// The id of a form, which must exist.
-constexpr u16 form_id(u16 id, const Stencil& stencil, int form) {
-  if (form == 0) return id;
-  return static_cast<u16>(stencil.first_form + __builtin_popcount(stencil.forms & ((1u << form) - 1)));
+// The id of a form other than 0, which must exist.
+constexpr u32 form_id(const Stencil& stencil, int form) {
+  return stencil.first_form + static_cast<u32>(__builtin_popcount(stencil.forms & ((1u << form) - 1)));
 }
 
 struct Library {

@@ -21,11 +21,11 @@ struct Cursor {
 // Pasting may write this much beyond the end of a stencil, and read it in the library.
 inline constexpr size_t slack = 32;
 
-// Copies stencil `id` to the cursor and advances it. `constants` is the run address of the library's constants, which must
+// Copies a body to the cursor and advances it. `constants` is the run address of the library's constants, which must
 // be within the host's relative addressing range of the code (2 GiB on x86-64, 4 GiB on AArch64).
-void paste(const Library& library, u32 id, Cursor& cursor, const HoleValues& values, u64 constants);
+void paste(const Library& library, const Body& body, Cursor& cursor, const HoleValues& values, u64 constants);
 
-// The run address of the first jump to `taken` that pasting `id` at `run` makes; 0 when it has none.
-u64 taken_site(const Library& library, u32 id, u64 run);
+// The run address of the first jump to `taken` that the body makes at `run`; 0 when it has none.
+u64 taken_site(const Library& library, const Body& body, u64 run);
 
 }  // namespace ferry::stencil
