@@ -30,7 +30,7 @@ class ProgramGenerator {
   // Control keeps these registers; random instructions do not write them.
   static constexpr u32 first_counter = 14, counters = 4, index = 18, recursion = 28, target = 29, link = 30;
   static constexpr u64 longest = 20000;  // instructions executed, about
-  static constexpr u32 functions = 5;    // the first is where the program starts
+  static constexpr u32 functions = 7;    // the first is where the program starts
 
   bool chance(u32 n) { return random_() % n == 0; }
   u32 below(u64 n) { return static_cast<u32>(random_() % n); }
@@ -272,7 +272,7 @@ inline u64 ProgramGenerator::statements(u32 number, u32 nesting, u64 limit) {
 inline u64 ProgramGenerator::function(u32 number) {
   place(entries_[number]);
   program_.interesting.push_back(here());
-  end_ = here() + below(40);
+  end_ = here() + below(28);
   bool has_frame = number != functions - 1;
   if (has_frame) {
     put(0xa9bd7bfd);  // STP X29, X30, [SP, #-48]!
@@ -285,6 +285,11 @@ inline u64 ProgramGenerator::function(u32 number) {
     put(0xa9413fee);
     put(0xa94247f0);
     put(0xa8c37bfd);
+  }
+  if (number != functions - 1 && chance(5)) {  // a tail call
+    u32 callee = number + 1 + below(functions - 1 - number);
+    put(0x14000000, entries_[callee], Field::imm26);
+    return cost + costs_[callee];
   }
   if (chance(12)) put(0x10000000 | link, landing_, Field::adr);
   if (chance(12)) put(0x91001000 | link << 5 | link);  // ADD X30, X30, #4
