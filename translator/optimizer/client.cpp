@@ -280,7 +280,7 @@ void Client::State::take_message(const Message& message, std::vector<Answer>& an
   result.listing = std::exchange(listing, std::nullopt);
   result.kind = message.kind == MessageKind::lost ? Answer::Kind::lost : Answer::Kind::refused;
   if (message.kind != MessageKind::region) {
-    log(Log::optimizer, "optimiser: request %llu: %.*s", static_cast<unsigned long long>(message.id),
+    log(Log::optimizer, "optimiser: request %lu: %.*s", message.id,
         static_cast<int>(std::min<size_t>(message.bytes.size(), 400)),
         reinterpret_cast<const char*>(message.bytes.data()));
     return;

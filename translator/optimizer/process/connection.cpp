@@ -69,7 +69,7 @@ void Connection::send_more() {
 void Connection::close(const char* why) {
   if (closed_) return;
   closed_ = true;
-  log(Log::optimizer, "connection %llu: %s", static_cast<unsigned long long>(number_), why);
+  log(Log::optimizer, "connection %lu: %s", number_, why);
 }
 
 }  // namespace ferry::optimizer

@@ -212,8 +212,8 @@ void Server::finish(Worker& worker, Worker::Result result) {
     return;
   }
   if (result.region.empty()) {
-    log(Log::optimizer, "nothing is made of the code at %#llx in %s: %s",
-        static_cast<unsigned long long>(job.request.file_offset + job.request.entries[0]),
+    log(Log::optimizer, "nothing is made of the code at %#lx in %s: %s",
+        job.request.file_offset + job.request.entries[0],
         job.request.file.empty() ? "memory" : job.request.file.c_str(), result.why.c_str());
     answer(job, MessageKind::refused, bytes_of(result.why));
     results_.remember_bad(job.request, job.key, std::move(result.why));
@@ -237,14 +237,13 @@ void Server::count(const Job& job, const Worker::Result& result) {
   instructions_ += instructions;
   times_.add(result.times);
   if (!logging(Log::optimizer)) return;
-  log(Log::optimizer, "compiled: the code at %#llx in %s, %u instructions: %s",
-      static_cast<unsigned long long>(job.request.file_offset + job.request.entries[0]),
-      job.request.file.empty() ? "memory" : job.request.file.c_str(), instructions, in_words(result.times).c_str());
+  log(Log::optimizer, "compiled: the code at %#lx in %s, %u instructions: %s",
+      job.request.file_offset + job.request.entries[0], job.request.file.empty() ? "memory" : job.request.file.c_str(),
+      instructions, in_words(result.times).c_str());
 }
 
 void Server::log_totals() const {
-  log(Log::optimizer, "optimiser: compiled %llu regions, %llu instructions: %s",
-      static_cast<unsigned long long>(compiled_), static_cast<unsigned long long>(instructions_),
+  log(Log::optimizer, "optimiser: compiled %lu regions, %lu instructions: %s", compiled_, instructions_,
       in_words(times_).c_str());
 }
 
