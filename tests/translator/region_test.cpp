@@ -445,6 +445,7 @@ TEST_F(Regions, ComeAndGoUnderRunningThreads) {
   add_counting_loop(code);
   std::atomic<int> finished = 0;
   std::vector<std::thread> threads;
+  threads.reserve(3);
   for (int t = 0; t < 3; t++) {
     threads.emplace_back([&] {
       Guest guest;

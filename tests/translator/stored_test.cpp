@@ -12,7 +12,6 @@
 namespace ferry::test {
 namespace {
 
-using optimizer::Region;
 using translator::ExitReason;
 
 constexpr char identity[] = "stored_test";

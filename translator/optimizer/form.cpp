@@ -84,12 +84,10 @@ class Former {
 
   // Ends blocks where another begins.
   static void split(Nodes& nodes) {
-    for (auto next = nodes.begin(); next != nodes.end();) {
-      Node& node = next->second;
-      if (++next == nodes.end() || next->first >= node.end) continue;
-      node.end = next->first;
-      node.successors = {next->first};
-      node.callees.clear();
+    for (auto at = nodes.begin(); at != nodes.end(); ++at) {
+      auto next = std::next(at);
+      if (next == nodes.end() || next->first >= at->second.end) continue;
+      at->second = {at->first, next->first, {next->first}, {}};
     }
   }
 
@@ -179,27 +177,30 @@ class Former {
     for (const auto& [head, backs] : heads) {
       if (code_.is_region_entry(head)) continue;  // it is in a region and has not helped
       if (head == input_.pc) return head;
-      auto [returns, reached] = go_on_without(head, nodes, loop);
-      if (!returns && std::ranges::any_of(backs, [&](u64 back) { return reached.contains(back); })) return head;
+      Reach reach = go_on_without(head, nodes, loop);
+      bool within = std::ranges::any_of(backs, [&](u64 back) { return reach.nodes.contains(back); });
+      if (within && !reach.returns) return head;
     }
     return input_.pc;
   }
 
   // Where control gets to from the hot block within the loop without `head`, and whether it comes back.
-  std::pair<bool, std::unordered_set<u64>> go_on_without(u64 head, const Nodes& nodes,
-                                                         const std::unordered_set<u64>& loop) const {
+  struct Reach {
     bool returns = false;
-    std::unordered_set<u64> reached{input_.pc};
+    std::unordered_set<u64> nodes;
+  };
+  Reach go_on_without(u64 head, const Nodes& nodes, const std::unordered_set<u64>& loop) const {
+    Reach reach{.nodes = {input_.pc}};
     std::vector<u64> pending{input_.pc};
     while (!pending.empty()) {
       u64 at = pending.back();
       pending.pop_back();
       for (u64 next : nodes.at(at).successors) {
-        returns |= next == input_.pc;
-        if (next != head && loop.contains(next) && reached.insert(next).second) pending.push_back(next);
+        reach.returns |= next == input_.pc;
+        if (next != head && loop.contains(next) && reach.nodes.insert(next).second) pending.push_back(next);
       }
     }
-    return {returns, std::move(reached)};
+    return reach;
   }
 
   bool keep(const Node& node) {

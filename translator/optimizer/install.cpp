@@ -9,9 +9,7 @@
 
 namespace ferry::optimizer {
 
-using cache::Edge;
 using cache::Generation;
-using cache::RegionEntry;
 
 namespace {
 

@@ -230,6 +230,7 @@ u32 no_regions(u64) { return 0; }
 TEST(Heat, GrowsFromColdOverWarmToHot) {
   Heat heat;
   std::vector<Heat::Verdict> verdicts;
+  verdicts.reserve(hot_samples);
   for (u32 i = 0; i < hot_samples; i++) verdicts.push_back(heat.sample(block, no_regions));
   EXPECT_EQ(Heat::Verdict::cold, verdicts.front());
   EXPECT_EQ(Heat::Verdict::warm, verdicts[hot_samples - 2]);
