@@ -94,6 +94,10 @@ OracleResult Machine::run(Tier tier, const OracleState& state, u64 instructions)
     for (u64 n = 0; n < instructions && exit.reason == translator::ExitReason::poll; n++) exit = translator::step(cpu_);
   else
     exit = translator::run(cpu_);
+  for (; after_poll_ != nullptr && exit.reason == translator::ExitReason::poll; polls_++) {
+    after_poll_();
+    exit = translator::run(cpu_);
+  }
   exit_ = exit;
   OracleResult result{};
   memcpy(result.state.x, cpu_.x, sizeof cpu_.x);

@@ -32,6 +32,10 @@ class Machine {
   // Runs the instructions in the slot of state.pc from `state`. A result's pc after completed ones is the next pc.
   OracleResult run(Tier tier, const OracleState& state, u64 instructions = 1);
 
+  // What is done before a run goes on after a poll that somebody asked for; null: that ends it.
+  void go_on_after_polls(void (*after_poll)()) { after_poll_ = after_poll; }
+  u64 polls() const { return polls_; }
+
   // How the last run ended.
   const translator::Exit& last_exit() const { return exit_; }
 
@@ -41,6 +45,8 @@ class Machine {
   Machine();
   aarch64::Cpu cpu_{};
   translator::Exit exit_{};
+  void (*after_poll_)() = nullptr;
+  u64 polls_ = 0;
 };
 
 // The differences between two results, one line each; empty when there are none. FP state only where asked.

@@ -13,28 +13,43 @@
 namespace ferry::test {
 namespace {
 
-// A program whose saved counters were overwritten may run for ever: then it is left after a while, and does not count.
-class Watchdog {
+// Runs with a timer that asks for a poll. After a while: a program whose saved counters were overwritten may run for ever; then it is
+// left, and does not count. Or soon, and again a little later each time that the program has gone on.
+class Timer {
  public:
-  explicit Watchdog(Machine& machine) : machine_(machine) {
+  explicit Timer(Machine& machine) : machine_(machine) {
     cpu_ = &machine.cpu();
     struct sigaction action{};
     action.sa_handler = [](int) { translator::request_poll(*cpu_); };
     sigaction(SIGVTALRM, &action, nullptr);
+    sigaction(SIGALRM, &action, nullptr);
   }
   OracleResult run(Tier tier, const OracleState& state) {
-    set(500000);
+    set(ITIMER_VIRTUAL, 500000);
     OracleResult result = machine_.run(tier, state);
-    set(0);
+    set(ITIMER_VIRTUAL, 0);
+    return result;
+  }
+  OracleResult run_with_polls(const OracleState& state) {
+    soon_ = 0;
+    machine_.go_on_after_polls(set_soon);
+    set_soon();
+    OracleResult result = machine_.run(Tier::region, state);
+    set(ITIMER_REAL, 0);
+    machine_.go_on_after_polls(nullptr);
+    cpu_->poll_requested = 0;
     return result;
   }
 
  private:
-  static void set(int microseconds) {
-    itimerval timer{{0, microseconds}, {0, microseconds}};
-    setitimer(ITIMER_VIRTUAL, &timer, nullptr);
+  static void set(__itimer_which which, int microseconds) {
+    itimerval timer{{0, 0}, {0, microseconds}};
+    setitimer(which, &timer, nullptr);
   }
+  static void set_soon() { set(ITIMER_REAL, ++soon_); }
+
   static inline aarch64::Cpu* cpu_;
+  static inline int soon_;  // microseconds
   Machine& machine_;
 };
 
@@ -87,7 +102,7 @@ std::string print(const Program& program) {
 
 TEST(RegionPrograms, AgreeWithTheBaseline) {
   Machine& machine = Machine::instance();
-  Watchdog watchdog(machine);
+  Timer timer(machine);
   u64 seed = from_environment("FERRY_TEST_SEED", 20261120), cases = from_environment("FERRY_TEST_CASES", 80);
   size_t completed = 0, faulted = 0, lost = 0, differ = 0;
   for (u64 n = 0; n < cases; n++) {
@@ -97,7 +112,7 @@ TEST(RegionPrograms, AgreeWithTheBaseline) {
     machine.protect_code(false);
     machine.place_program(program.words);
     machine.protect_code(true);
-    OracleResult expected = watchdog.run(Tier::baseline, program.state);
+    OracleResult expected = timer.run(Tier::baseline, program.state);
     translator::Exit expected_exit = machine.last_exit();
     completed += expected_exit.reason == translator::ExitReason::breakpoint;
     faulted += expected_exit.reason == translator::ExitReason::fault;
@@ -107,8 +122,8 @@ TEST(RegionPrograms, AgreeWithTheBaseline) {
     }
     std::vector<Piece> pieces = pieces_of(program, random);
     install_region_of(pieces);
-    for (int turn = 0; turn < 2; turn++) {  // the second time all is linked
-      OracleResult actual = watchdog.run(Tier::region, program.state);
+    for (int turn = 0; turn < 6; turn++) {  // the second time all is linked, then it is interrupted
+      OracleResult actual = turn < 2 ? timer.run(Tier::region, program.state) : timer.run_with_polls(program.state);
       std::string difference =
           differences(expected, actual) + exit_differences(expected_exit, machine.last_exit(), expected.state.pc);
       if (difference.empty()) continue;
@@ -121,7 +136,9 @@ TEST(RegionPrograms, AgreeWithTheBaseline) {
   EXPECT_GT(completed, cases / 4);
   EXPECT_GT(faulted, cases / 20);
   EXPECT_LE(lost, cases / 20);
-  printf("%zu completed, %zu faulted, %zu never ended\n", completed, faulted, lost);
+  EXPECT_GT(machine.polls(), 0u);
+  printf("%zu completed, %zu faulted, %zu never ended, %llu polls\n", completed, faulted, lost,
+         static_cast<unsigned long long>(machine.polls()));
 }
 
 }  // namespace
