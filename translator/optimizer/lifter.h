@@ -1,0 +1,152 @@
+// How lift() works inside: the Lifter makes basic blocks of IR for guest basic blocks in their contexts (lift.cpp), inlines the
+// semantic functions into them (lift_instructions.cpp) and joins them by the guest's calls, returns and indirect branches
+// (lift_control.cpp).
+#pragma once
+#include <deque>
+#include <map>
+
+#include "guest/aarch64/cpu.h"
+#include "llvm/IR/DebugInfoMetadata.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/MDBuilder.h"
+#include "translator/exit_reason.h"
+#include "translator/optimizer/guest_code.h"
+#include "translator/optimizer/lift.h"
+#include "translator/optimizer/slots.h"
+
+namespace ferry::optimizer {
+
+using aarch64::Cpu;
+using llvm::BasicBlock;
+using llvm::Function;
+using llvm::Instruction;
+using llvm::Value;
+using semantic::Control;
+using translator::ExitReason;
+
+inline constexpr u32 max_lifted = 1200;  // instructions, counting one as often as it is inlined
+inline constexpr u32 max_callee = 160;   // instructions of a callee that is inlined, at depth 1
+inline constexpr u32 max_inlining_depth = 12;
+inline constexpr u32 max_inlined_recursion =
+    3;  // of a function into itself: a call in eight is made where there are two
+inline constexpr u32 max_indirect_targets = 64;
+inline constexpr u32 unlikely = 1, likely = 2000;
+
+// Calls that are inlined make contexts: the same guest instruction is lifted once in each.
+struct Context {
+  u32 parent = 0;
+  u32 depth = 0;
+  u32 callee = 0;         // offset
+  u32 return_offset = 0;  // where the call comes back to, in the parent
+  bool in_loop = false;   // so is the call
+};
+inline constexpr u32 root = 0;
+
+// A basic block in a context. `written`: what it leaves in variables and not in Cpu; `passing`: what of the state that came in
+// it has not stored.
+struct Node {
+  u32 context, offset;
+  BasicBlock* head;
+  SlotSet written, arriving;
+  SlotSet passing;
+  SlotSet before_last_fault;             // what it has written when its last access may fault
+  std::vector<Instruction*> fault_ends;  // terminators of its fault edges' blocks
+  std::vector<u32> successors;
+};
+
+// Where Cpu has to be made exact: what a node had written up to there, and whether what came into it counts too.
+struct WriteBack {
+  Instruction* before;
+  u32 node;
+  SlotSet written, passing;
+  bool shares;  // a fault edge that leaves what the node's edges have in common to one block
+};
+
+class Lifter {
+ public:
+  Lifter(const Request& request, SemanticsLibrary& semantics, const llvm::DataLayout& layout);
+  std::optional<Lifted> run(std::string& why);
+  void want_lines();
+
+ private:
+  // Nodes and edges.
+  bool liftable(i64 offset);
+  u32 node_at(u32 context, u32 offset);
+  BasicBlock* edge(u32 context, i64 target, bool polls);
+  BasicBlock* exit_to(i64 target, u32 context = root);
+  BasicBlock* poll_exit(u32 offset);
+  BasicBlock* with_poll(BasicBlock* next, u32 offset);
+  void lift_node(u32 index);
+  void write_through();
+  void finish_node(const GuestInstruction& instruction, u32 offset, Value* result);
+
+  // Instructions.
+  Value* lift_instruction(const GuestInstruction& instruction, u32 offset);
+  Instruction* inline_body(Function* function, const GuestInstruction& instruction, std::vector<Instruction*>& inlined);
+  void settle(Instruction& instruction, u32 offset, BasicBlock*& fault);
+  BasicBlock* make_fault_edge(u32 offset);
+  void make_access(llvm::CallInst& call, u32 offset, BasicBlock*& fault);
+  void make_state_exact(u32 offset);
+
+  // Control.
+  void call(u32 offset, Value* target, i64 direct_target);
+  BasicBlock* inlined_call(u32 offset, i64 target);
+  void push_return(u32 context, u32 return_offset);
+  void push_frames(u32 context);
+  Function* exit_symbol(i64 target);
+  void return_to(Value* target);
+  void go_to(Value* target, u32 offset);
+  void dispatch(Value* target);
+
+  // Entries and the state.
+  u32 entry_at(u32 context, u32 offset, bool in_map);
+  void build_entries();
+  void write_states_back();
+
+  // IR.
+  Value* field(u64 offset) { return builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), cpu_, offset); }
+  Value* pc_value(i64 offset) { return builder_.CreateAdd(base_, builder_.getInt64(static_cast<u64>(offset))); }
+  BasicBlock* new_block() { return BasicBlock::Create(context_, "", function_); }
+  void set_line(u32 offset) {
+    if (lines_ != nullptr)
+      builder_.SetCurrentDebugLocation(llvm::DILocation::get(context_, line_of(offset), 0, lines_));
+  }
+  Function* code_symbol(const std::string& name);
+  void jump_to(Value* code);
+  void note_write_back(Instruction* before) { write_backs_.push_back({before, current_, written_, passing_, false}); }
+  llvm::MDNode* weights(u32 first, u32 second) { return llvm::MDBuilder(context_).createBranchWeights(first, second); }
+
+  SemanticsLibrary& semantics_;
+  const llvm::DataLayout& layout_;
+  const Request& request_;
+  GuestCode code_;
+  llvm::LLVMContext& context_;
+  std::unique_ptr<llvm::Module> module_;
+  llvm::IRBuilder<> builder_;
+  Function* function_;
+  llvm::FunctionType* code_type_;
+  Value *cpu_, *base_;
+  std::optional<Slots> slots_;
+  llvm::IndirectBrInst* entry_jump_;
+
+  std::vector<Context> contexts_{Context{}};
+  std::vector<Node> nodes_;
+  std::map<std::pair<u32, u32>, u32> node_index_;
+  std::deque<u32> pending_;
+  std::vector<WriteBack> write_backs_;
+  std::vector<LiftedEntry> entries_;
+  std::vector<u32> entry_nodes_;
+  std::map<u32, u32> entry_index_;  // by node
+  std::vector<i32> exits_;
+  std::map<i64, u32> exit_index_;
+  u32 lifted_ = 0;
+  llvm::DISubprogram* lines_ = nullptr;  // null: no debugging information
+
+  // While a node is lifted:
+  u32 current_ = 0;
+  SlotSet written_;
+  SlotSet passing_;
+  bool failed_ = false;
+};
+
+}  // namespace ferry::optimizer
