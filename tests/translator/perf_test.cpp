@@ -17,7 +17,8 @@
 namespace ferry::perf {
 namespace {
 
-constexpr int process = 2'000'000'000;  // beyond any that runs
+// Beyond any that runs, and another in each test: they run side by side.
+const int process = 1'000'000'000 + getpid();
 
 int same(int fd) { return fd; }
 
@@ -64,7 +65,7 @@ TEST_F(PerfMap, IsNewForANewProgramAndGoesOnAfterExecve) {
 }
 
 TEST_F(PerfMap, WritesThroughNoLinkAndIntoNothingElse) {
-  std::string other = testing::TempDir() + "ferry-perf-other";
+  std::string other = testing::TempDir() + "ferry-perf-other-" + std::to_string(process);
   for (bool continued : {false, true}) {
     std::ofstream(other) << "precious";
     ASSERT_EQ(symlink(other.c_str(), path_.c_str()), 0);
@@ -160,7 +161,7 @@ TEST(Jitdump, IsAsPerfReadsIt) {
   u32 machine = in.get<u32>();
   EXPECT_TRUE(machine == EM_X86_64 || machine == EM_AARCH64);
   EXPECT_EQ(in.get<u32>(), 0u);
-  EXPECT_EQ(in.get<u32>(), u32{process});
+  EXPECT_EQ(in.get<u32>(), static_cast<u32>(process));
   time();
   EXPECT_EQ(in.get<u64>(), 0u);
   for (u64 i = 0; i < 2; i++) {
@@ -168,7 +169,7 @@ TEST(Jitdump, IsAsPerfReadsIt) {
     EXPECT_EQ(in.get<u32>(), 0u);  // JIT_CODE_LOAD
     u32 size = in.get<u32>();
     time();
-    EXPECT_EQ(in.get<u32>(), u32{process});
+    EXPECT_EQ(in.get<u32>(), static_cast<u32>(process));
     EXPECT_EQ(in.get<u32>(), static_cast<u32>(gettid()));
     EXPECT_EQ(in.get<u64>(), 0x1000 * (i + 1));
     EXPECT_EQ(in.get<u64>(), 0x1000 * (i + 1));
