@@ -225,7 +225,9 @@ TEST_F(OptimizerProcess, IsNoChildAndHasNothingOfTheGuests) {
     EXPECT_EQ(std::filesystem::read_symlink(proc + "/cwd"), "/");
     size_t descriptors = 0;
     for (const auto& entry : std::filesystem::directory_iterator(proc + "/fd")) {
-      std::string target = std::filesystem::read_symlink(entry.path());
+      std::error_code gone;  // a connection may end while this looks
+      std::string target = std::filesystem::read_symlink(entry.path(), gone);
+      if (gone) continue;
       EXPECT_TRUE(target == "/dev/null" || target.starts_with("socket:")) << target;
       int number = std::stoi(entry.path().filename());
       EXPECT_TRUE(number <= 2 || target.starts_with("socket:")) << number << " " << target;
