@@ -18,7 +18,7 @@ static void require_functions(std::span<const u8> file) {
   for (const CodeSegment& segment : code->segments)
     require(segment.offset <= file.size() && segment.size <= file.size() - segment.offset);
   u64 previous = 0;
-  for (u64 function : code->functions) {
+  for (const u64& function : code->functions) {
     bool inside = false;
     for (const CodeSegment& segment : code->segments) inside |= function - segment.address < segment.size;
     require(inside && function % 4 == 0 && (function > previous || &function == code->functions.data()));
