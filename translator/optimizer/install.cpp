@@ -15,9 +15,8 @@ namespace {
 
 constexpr u64 page_size = 4096;
 
-size_t placed_size(const Region& region) {
-  size_t thunks = (region.entries.size() + region.exits.size()) * stencil::patchable_alignment;
-  return thunks + region.code.size() + 2 * code_alignment;
+size_t thunks_size(const Region& region) {
+  return (region.entries.size() + region.exits.size()) * stencil::patchable_alignment;
 }
 
 class Installer {
@@ -25,8 +24,7 @@ class Installer {
   Installer(Generation& generation, const Region& region, u64 base)
       : generation_(generation), region_(region), base_(base) {
     first_thunk_ = (generation.used + code_alignment - 1) & ~size_t{code_alignment - 1};
-    size_t thunks = (region.entries.size() + region.exits.size()) * stencil::patchable_alignment;
-    code_ = (first_thunk_ + thunks + code_alignment - 1) & ~size_t{code_alignment - 1};
+    code_ = (first_thunk_ + thunks_size(region) + code_alignment - 1) & ~size_t{code_alignment - 1};
     end_ = code_ + region.code.size();
   }
 
@@ -131,6 +129,7 @@ class Installer {
       if (there != 0) stencil::redirect(generation_.code.writable(there), there, code);
     }
   }
+
   Generation& generation_;
   const Region& region_;
   u64 base_;
@@ -161,8 +160,8 @@ bool helpers_known(const Region& region) {
 }
 
 bool has_room(const Generation& generation, const Region& region) {
-  return generation.code.size() - generation.used >= placed_size(region) &&
-         generation.edges.room() >= region.exits.size() &&
+  size_t most = thunks_size(region) + region.code.size() + 2 * code_alignment;
+  return generation.code.size() - generation.used >= most && generation.edges.room() >= region.exits.size() &&
          generation.regions.has_room(region.entries.size(), region.lines.size(), region.fault_edges.size());
 }
 

@@ -22,7 +22,7 @@ Lifter::Lifter(const Request& request, SemanticsLibrary& semantics, const llvm::
   module_->setDataLayout(layout);
   module_->setTargetTriple(target_triple);
   module_->setPICLevel(llvm::PICLevel::SmallPIC);
-  // preserve_none passes the biased Cpu where stencils keep it; the second parameter numbers the entry.
+  // preserve_none passes the biased Cpu where stencils keep it; the second parameter is where to begin.
   code_type_ = llvm::FunctionType::get(builder_.getVoidTy(), {builder_.getPtrTy(), builder_.getInt64Ty()}, false);
   function_ = code_symbol(region_symbol);
   function_->addFnAttr(llvm::Attribute::StrictFP);
@@ -61,8 +61,11 @@ Function* Lifter::code_symbol(const std::string& name) {
 }
 
 void Lifter::jump_to(Value* code) {
-  llvm::CallInst* jump =
-      builder_.CreateCall(code_type_, code, {function_->getArg(0), llvm::PoisonValue::get(builder_.getInt64Ty())});
+  jump_to(code, {function_->getArg(0), llvm::PoisonValue::get(builder_.getInt64Ty())});
+}
+
+void Lifter::jump_to(Value* code, llvm::ArrayRef<Value*> arguments) {
+  llvm::CallInst* jump = builder_.CreateCall(code_type_, code, arguments);
   jump->setCallingConv(llvm::CallingConv::PreserveNone);
   jump->setTailCallKind(llvm::CallInst::TCK_MustTail);
   builder_.CreateRetVoid();
@@ -240,10 +243,7 @@ void Lifter::build_entries() {
     entry->addFnAttr(llvm::Attribute::NoUnwind);
     entry->setAlignment(llvm::Align(stencil::patchable_alignment));
     builder_.SetInsertPoint(BasicBlock::Create(context_, "", entry));
-    llvm::CallInst* jump = builder_.CreateCall(function_, {entry->getArg(0), address});
-    jump->setCallingConv(llvm::CallingConv::PreserveNone);
-    jump->setTailCallKind(llvm::CallInst::TCK_MustTail);
-    builder_.CreateRetVoid();
+    jump_to(function_, {entry->getArg(0), address});
   }
 }
 

@@ -141,9 +141,7 @@ BasicBlock* Lifter::make_fault_edge(u32 offset) {
 
 void Lifter::make_access(llvm::CallInst& call, u32 offset, BasicBlock*& fault) {
   llvm::IRBuilderBase::InsertPointGuard guard(builder_);
-  if (fault == nullptr) {
-    fault = make_fault_edge(offset);
-  }
+  if (fault == nullptr) fault = make_fault_edge(offset);
   bool is_load = call.getCalledFunction()->getName().starts_with("ferry_guest_load_");
   Value* stored = is_load ? nullptr : call.getArgOperand(1);
   llvm::Type* type = is_load ? call.getType() : stored->getType();

@@ -25,10 +25,10 @@ using semantic::Control;
 using translator::ExitReason;
 
 inline constexpr u32 max_lifted = 1200;  // instructions, counting one as often as it is inlined
-inline constexpr u32 max_callee = 160;   // instructions of a callee that is inlined, at depth 1
+inline constexpr u32 max_callee = 160;   // instructions of a callee that is inlined
 inline constexpr u32 max_inlining_depth = 12;
-inline constexpr u32 max_inlined_recursion =
-    3;  // of a function into itself: a call in eight is made where there are two
+// Of a function into itself: a call in eight is made where there are two.
+inline constexpr u32 max_inlined_recursion = 3;
 inline constexpr u32 max_indirect_targets = 64;
 inline constexpr u32 unlikely = 1, likely = 2000;
 
@@ -54,7 +54,7 @@ struct Node {
   std::vector<u32> successors;
 };
 
-// Where Cpu has to be made exact: what a node had written up to there, and whether what came into it counts too.
+// Where Cpu has to be made exact: what a node had written up to there, and what of the state that came in it has not stored.
 struct WriteBack {
   Instruction* before;
   u32 node;
@@ -113,6 +113,7 @@ class Lifter {
   }
   Function* code_symbol(const std::string& name);
   void jump_to(Value* code);
+  void jump_to(Value* code, llvm::ArrayRef<Value*> arguments);
   void note_write_back(Instruction* before) { write_backs_.push_back({before, current_, written_, passing_, false}); }
   llvm::MDNode* weights(u32 first, u32 second) { return llvm::MDBuilder(context_).createBranchWeights(first, second); }
 
