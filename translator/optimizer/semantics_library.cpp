@@ -1,5 +1,9 @@
 #include "translator/optimizer/semantics_library.h"
 
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 #include "guest/check.h"
 #include "llvm/Bitcode/BitcodeReader.h"
 #include "llvm/IR/Constants.h"
@@ -9,22 +13,53 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "translator/aarch64/encodings.h"
 
-// FERRY_SEMANTICS_BC is the path of the bitcode library for this host.
+// The sections' bitcode for this host, one behind the other: FERRY_BITCODE_BEFORE branch FERRY_BITCODE_BEHIND is a file's path.
 asm(R"(
     .section .rodata.ferry_semantics, "a"
     .balign 16
-    .globl ferry_semantics, ferry_semantics_end
-    .hidden ferry_semantics, ferry_semantics_end
-ferry_semantics:
-    .incbin ")" FERRY_SEMANTICS_BC R"("
-ferry_semantics_end:
-    .previous
-)");
-extern "C" const char ferry_semantics[], ferry_semantics_end[];
+)"
+#define FERRY_SECTION_ROW(section)                                                              \
+  "ferry_semantics_" #section ": .incbin \"" FERRY_BITCODE_BEFORE #section FERRY_BITCODE_BEHIND \
+  "\"\n"                                                                                        \
+  "ferry_semantics_end_" #section ": .balign 16\n"
+#include "translator/aarch64/sections.def"
+#undef FERRY_SECTION_ROW
+    ".previous");
+
+#define FERRY_SECTION_ROW(section)                                                         \
+  extern "C" __attribute__((visibility("hidden"))) const char ferry_semantics_##section[], \
+      ferry_semantics_end_##section[];
+#include "translator/aarch64/sections.def"
+#undef FERRY_SECTION_ROW
 
 namespace ferry::optimizer {
 
 namespace {
+
+struct Bitcode {
+  const char *begin, *end;
+};
+const Bitcode sections[] = {
+#define FERRY_SECTION_ROW(section) {ferry_semantics_##section, ferry_semantics_end_##section},
+#include "translator/aarch64/sections.def"
+#undef FERRY_SECTION_ROW
+};
+constexpr size_t section_count = std::size(sections);
+
+// The first stencil of each section. Sections are in the table's order, each is a file, and a row's file is that of its macro.
+constexpr std::array<u32, section_count> first_of_section = [] {
+  constexpr std::string_view files[] = {
+#define A64(...) __FILE__,
+#include "translator/aarch64/encodings.def"
+#undef A64
+  };
+  std::array<u32, section_count> result{};
+  size_t section = 0;
+  for (size_t row = 1; row < std::size(files); row++) {
+    if (files[row] != files[row - 1]) result.at(++section) = aarch64::first_stencils.first[row];
+  }
+  return result;
+}();
 
 // The entries of a section are arrays of {stencil id, function}, which clang may have cut in pieces.
 void enter(llvm::Constant* constant, std::vector<SemanticFunction>& by_stencil) {
@@ -71,12 +106,16 @@ Use use_of(llvm::Function& function) {
 
 }  // namespace
 
-SemanticsLibrary::SemanticsLibrary(llvm::LLVMContext& context) : by_stencil_(aarch64::instruction_stencil_count) {
-  llvm::StringRef bytes(ferry_semantics, static_cast<size_t>(ferry_semantics_end - ferry_semantics));
-  auto module = llvm::getLazyBitcodeModule(llvm::MemoryBufferRef(bytes, "semantics"), context);
+SemanticsLibrary::SemanticsLibrary(llvm::LLVMContext& context)
+    : context_(context), modules_(section_count), by_stencil_(aarch64::instruction_stencil_count) {}
+
+void SemanticsLibrary::read_section(size_t section) {
+  auto [begin, end] = sections[section];
+  llvm::StringRef bytes(begin, static_cast<size_t>(end - begin));
+  auto module = llvm::getLazyBitcodeModule(llvm::MemoryBufferRef(bytes, "semantics"), context_);
   check(static_cast<bool>(module));
-  module_ = std::move(*module);
-  for (llvm::GlobalVariable& global : module_->globals()) {
+  modules_[section] = std::move(*module);
+  for (llvm::GlobalVariable& global : modules_[section]->globals()) {
     if (global.hasInitializer() && global.getSection() == "ferry_stencils") enter(global.getInitializer(), by_stencil_);
   }
 }
@@ -84,6 +123,9 @@ SemanticsLibrary::SemanticsLibrary(llvm::LLVMContext& context) : by_stencil_(aar
 const SemanticFunction& SemanticsLibrary::find(u32 stencil) {
   SemanticFunction& result = by_stencil_.at(stencil);
   if (result.use != Use::unknown) return result;
+  auto above = std::ranges::upper_bound(first_of_section, stencil);
+  auto section = static_cast<size_t>(above - first_of_section.begin()) - 1;
+  if (modules_[section] == nullptr) read_section(section);
   if (result.function == nullptr) {
     result.use = Use::refused;
     return result;

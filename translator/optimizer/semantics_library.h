@@ -1,4 +1,5 @@
-// The semantic functions' bitcode: found by stencil id, read from the file one by one as they are needed.
+// The semantic functions' bitcode: found by stencil id, read one by one as they are needed, a module a section of the encodings
+// table. What a module declares has to be read with it, which for all of them takes longer than to compile a loop.
 #pragma once
 #include <memory>
 #include <vector>
@@ -28,10 +29,13 @@ class SemanticsLibrary {
   // The function of a stencil id, with its body; use refused when there is none.
   const SemanticFunction& find(u32 stencil);
 
-  llvm::LLVMContext& context() { return module_->getContext(); }
+  llvm::LLVMContext& context() { return context_; }
 
  private:
-  std::unique_ptr<llvm::Module> module_;
+  void read_section(size_t section);
+
+  llvm::LLVMContext& context_;
+  std::vector<std::unique_ptr<llvm::Module>> modules_;  // by section; null: nothing of it was needed yet
   std::vector<SemanticFunction> by_stencil_;
 };
 
