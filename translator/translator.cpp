@@ -100,7 +100,7 @@ void replace_stale(const Cpu& cpu, u64 stale, u64 code) {
   auto* generation = static_cast<Generation*>(cpu.generation);
   std::lock_guard guard(lock);
   if (stale == code || !generation->code.contains(stale) || generation->map.find(cpu.pc) != code) return;
-  stencil::redirect(generation->code.writable(stale), stale, code);
+  generation->redirect(stale, code);
 }
 
 // Under the lock: a loop inside a dropped region goes on until it polls.

@@ -10,6 +10,7 @@
 #include "translator/aarch64/decode.h"
 #include "translator/baseline/glue.h"
 #include "translator/exit_reason.h"
+#include "translator/stencil/carried.h"
 #include "translator/stencil/host.h"
 #include "translator/stencil/paster.h"
 
@@ -172,6 +173,13 @@ struct Placer {
     cursor.write += stencil::patchable_alignment;
     cursor.run += stencil::patchable_alignment;
   }
+  // The way to the code carried_entry bytes further, with carried registers.
+  void carried_entry() {
+    stencil::write_argument_jump(cursor.write, cursor.run, cursor.run + stencil::carried_entry,
+                                 generation.store_carried);
+    cursor.write += stencil::argument_jump_size;
+    cursor.run += stencil::argument_jump_size;
+  }
   void align() {
     size_t padding = -cursor.run & (stencil::patchable_alignment - 1);
     stencil::fill_padding(cursor.write, padding);
@@ -186,16 +194,18 @@ u64 aligned(u64 address) { return (address + stencil::patchable_alignment - 1) &
 struct Edges {
   struct Pending {
     u64 target, site, known;
+    bool returns;
   };
   Pending pending[2 * max_instructions + 2];
   u32 count = 0;
-  u64 first_thunk;
+  u64 end;  // of the thunks so far
 
-  u64 thunk(u32 i) const { return first_thunk + i * stencil::patchable_alignment; }
   // A new edge, to `known` if that is not 0; returns its thunk.
-  u64 add(u64 target, u64 site, u64 known) {
-    pending[count] = {target, site, known};
-    return thunk(count++);
+  u64 add(u64 target, u64 site, u64 known, bool returns = false) {
+    pending[count++] = {target, site, known, returns};
+    u64 thunk = end + (returns ? stencil::carried_entry : 0);
+    end = thunk + stencil::patchable_alignment;
+    return thunk;
   }
 };
 
@@ -219,7 +229,7 @@ void paste_instruction(Placer& placer, const Plan& plan, u32 i, u64 pc, u64 entr
   }
   if (plan.controls[i] == Control::call || plan.controls[i] == Control::indirect_call) {
     u64 return_pc = pc + 4 * i + 4;
-    return_code = edges.add(return_pc, 0, generation.map.find(return_pc));
+    return_code = edges.add(return_pc, 0, generation.map.find(return_pc), true);
   }
   placer.paste(*plan.bodies[i], instruction.operands, taken, return_code);
 }
@@ -258,10 +268,11 @@ Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to
                 library};
   u64 base = generation.code.run_base(), begin = placer.cursor.run;
   placer.thunk(generation.poll_stub);
+  placer.carried_entry();
 
   u64 entry = placer.cursor.run;
   Edges edges;
-  edges.first_thunk = aligned(entry + plan.body_size);
+  edges.end = aligned(entry + plan.body_size);
   // First, so that the body runs into it.
   if (plan.falls_through) edges.add(pc + 4 * plan.count, 0, plan.continuation);
   Block block{pc,
@@ -285,13 +296,15 @@ Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to
   block.end = static_cast<u32>(placer.cursor.run - base);
   placer.align();
   for (u32 i = 0; i < edges.count; i++) {
-    check(placer.cursor.run == edges.thunk(i));
-    const auto& [target, site, known] = edges.pending[i];
-    generation.edges.push(
-        {target, static_cast<u32>(edges.thunk(i) - base), site == 0 ? 0 : static_cast<u32>(site - base)});
+    const auto& [target, site, known, returns] = edges.pending[i];
+    if (returns) placer.carried_entry();  // by a region
+    u64 thunk = placer.cursor.run;
+    const Edge& edge = generation.edges.push(
+        {target, returns, static_cast<u32>(thunk - base), site == 0 ? 0 : static_cast<u32>(site - base)});
     placer.thunk(generation.link_stub);
-    if (known != 0) stencil::redirect(generation.code.writable(edges.thunk(i)), edges.thunk(i), known);
+    if (known != 0) generation.redirect(edge, known);
   }
+  check(placer.cursor.run == edges.end);
   stencil::publish(begin, placer.cursor.run - begin);
   generation.used = placer.cursor.run - base;
   generation.add(block);
@@ -301,9 +314,10 @@ Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to
 }
 
 void link(Generation& generation, const Edge& edge, u64 code, bool alone) {
-  u64 base = generation.code.run_base(), thunk = base + edge.thunk, site = base + edge.site;
-  if (alone && edge.site != 0) stencil::repoint_jump(generation.code.writable(site), site, code);
-  stencil::redirect(generation.code.writable(thunk), thunk, code);
+  u64 site = generation.code.run_base() + edge.site;
+  if (alone && edge.site != 0)
+    stencil::repoint_jump(generation.code.writable(site), site, code - (edge.carried ? stencil::carried_entry : 0));
+  generation.redirect(edge, code);
 }
 
 }  // namespace ferry::baseline

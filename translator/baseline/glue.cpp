@@ -1,6 +1,7 @@
 // The glue stencils' code; compiled for stencils only.
 #include "translator/baseline/glue.h"
 #include "translator/exit_reason.h"
+#include "translator/stencil/carried.h"
 #include "translator/stencil/reading.h"
 
 namespace ferry::baseline {
@@ -27,13 +28,26 @@ FERRY_INLINE Leave leave_at(Cpu& cpu, Imm64 pc, UImm reason, Imm64 operand) {
 
 FERRY_INLINE Leave leave(Cpu&, UImm reason) { return {reason}; }
 
+template <class... Values>
+PRESERVE_NONE void store_carried(BiasedCpu* biased, void* code, Values... values) {
+  auto* registers = reinterpret_cast<u64*>(unbiased(biased));
+  const u32* slot = stencil::carried_registers;
+  ((registers[*slot++] = values), ...);
+  using Code = PRESERVE_NONE void (*)(BiasedCpu*, void*, Values...);
+  [[clang::musttail]] return reinterpret_cast<Code>(code)(biased, code, values...);
+}
+template <class Code>
 struct StencilEntry {
   u64 id;
-  StencilCode code;
+  Code code;
   u64 form;
 };
 
-[[gnu::section("ferry_stencils"), gnu::used]] static constexpr StencilEntry entries[] = {
+using CarriedCode = PRESERVE_NONE void (*)(BiasedCpu*, void*, u64, u64, u64, u64, u64, u64, u64, u64, u64);
+[[gnu::section("ferry_stencils"), gnu::used]] static constexpr StencilEntry<CarriedCode> carried_entry = {
+    stencil_of(Glue::store_carried), &store_carried, 0};
+
+[[gnu::section("ferry_stencils"), gnu::used]] static constexpr StencilEntry<StencilCode> entries[] = {
     {stencil_of(Glue::block_entry), &Reading<&block_entry>::stencil<-1, FlagUse{}>, 0},
     {stencil_of(Glue::leave_at), &Reading<&leave_at>::stencil<-1, FlagUse{}>, 0},
     {stencil_of(Glue::leave), &Reading<&leave>::stencil<-1, FlagUse{}>, 0},

@@ -5,6 +5,7 @@
 #include "guest/check.h"
 #include "translator/baseline/glue.h"
 #include "translator/exit_reason.h"
+#include "translator/stencil/carried.h"
 #include "translator/stencil/host.h"
 #include "translator/stencil/paster.h"
 
@@ -30,10 +31,13 @@ Generation::Generation(size_t code_size, bool one_view)
   link_stub = place_stub(stencil::ThunkKind::link);
   poll_stub = place_stub(stencil::ThunkKind::poll);
   stencil::Cursor cursor{code.writable(code.run_base() + used), code.run_base() + used};
-  dispatch = cursor.run;
-  u64 operands[semantic::max_operands] = {static_cast<u64>(translator::ExitReason::lookup)};
-  stencil::paste(library, library.stencils[baseline::stencil_of(baseline::Glue::leave)].body, cursor, {operands, 0, 0},
-                 constants);
+  auto place = [&](baseline::Glue glue, u64 operand) {
+    u64 operands[semantic::max_operands] = {operand}, run = cursor.run;
+    stencil::paste(library, library.stencils[baseline::stencil_of(glue)].body, cursor, {operands, 0, 0}, constants);
+    return run;
+  };
+  dispatch = place(baseline::Glue::leave, static_cast<u64>(translator::ExitReason::lookup));
+  store_carried = place(baseline::Glue::store_carried, 0);
   stencil::publish(constants, cursor.run - constants);
   used = (cursor.run - code.run_base() + 63) / 64 * 64;
 }
@@ -133,15 +137,32 @@ u32 Generation::invalidate_page(u64 page) {
 void Generation::drop(const InstalledRegion& region) {
   for (u32 i = 0; i < region.entry_count; i++) {
     const RegionEntry& entry = regions.entries[region.first_entry + i];
-    make_stale(entry.pc, entry.code, entry.thunk);
+    u64 carried = make_stale(entry.pc, entry.code, entry.thunk) - stencil::carried_entry;
+    // Before it is what stores the registers and goes to the thunk too.
+    stencil::redirect(code.writable(carried), carried, carried - stencil::argument_jump_size);
   }
 }
 
-// Whoever still jumps there leaves through the poll thunk, which names the pc.
-void Generation::make_stale(u64 pc, u32 entry, u32 thunk) {
+void Generation::redirect(u64 from, u64 to) {
+  stencil::redirect(code.writable(from), from, to);
+  from -= stencil::carried_entry;
+  stencil::redirect(code.writable(from), from, to - stencil::carried_entry);
+}
+
+void Generation::redirect(const Edge& edge, u64 to) {
+  u64 thunk = code.run_base() + edge.thunk;
+  if (edge.carried)
+    redirect(thunk, to);
+  else
+    stencil::redirect(code.writable(thunk), thunk, to);
+}
+
+// Whoever still jumps there leaves through the poll thunk, which names the pc. Returns the run address.
+u64 Generation::make_stale(u64 pc, u32 entry, u32 thunk) {
   u64 run = code.run_base() + entry;
   if (map.find(pc) == run) map.set(pc, 0);
   stencil::redirect(code.writable(run), run, code.run_base() + thunk);
+  return run;
 }
 
 }  // namespace ferry::cache

@@ -27,9 +27,10 @@ inline constexpr u32 no_block = ~u32{0};
 
 // A way out of a block to a fixed guest pc. Its thunk leaves to the dispatcher until it is linked, then jumps to the block.
 struct Edge {
-  u64 target;
-  u32 thunk;  // code offset
-  u32 site;   // code offset of the jump to the thunk that may be repointed; 0: fallthrough or return
+  u64 target : 63;
+  u64 carried : 1;  // carried_entry bytes before the thunk is the way with carried registers, by which the site goes
+  u32 thunk;        // code offset
+  u32 site;         // code offset of the jump that may be repointed; 0: fallthrough or return
 };
 
 class Generation {
@@ -41,6 +42,7 @@ class Generation {
   u64 constants;             // run address of the stencil library's constants
   u64 link_stub, poll_stub;  // run addresses: what thunks call
   u64 dispatch;              // run address of the exit that looks cpu.pc up
+  u64 store_carried;         // run address of what stores carried registers and goes to its argument
   BlockMap map;
   ReservedArray<Block> blocks;
   ReservedArray<u16> offsets;
@@ -65,6 +67,10 @@ class Generation {
     waiting.erase(found);
   }
   u32 threads = 0;  // attached threads that still run in it
+
+  // Makes the code at one run address a jump to that at another, with and without carried registers.
+  void redirect(u64 from, u64 to);
+  void redirect(const Edge& edge, u64 to);
 
   // Enters a block whose code is complete.
   void add(Block block);
@@ -100,7 +106,7 @@ class Generation {
  private:
   u32 invalidate_page(u64 page);
   void drop(const InstalledRegion& region);
-  void make_stale(u64 pc, u32 entry, u32 thunk);
+  u64 make_stale(u64 pc, u32 entry, u32 thunk);
   u64 place_stub(stencil::ThunkKind kind);
 
   // Where the page of the block added last has its entry in `pages`: the next one is likely to be there too.

@@ -1,10 +1,11 @@
-// In code memory a region is: the poll thunks of its entries, the link thunks of its exits, its code.
+// In code memory a region is: the ways into it (place_entries()), the ways out (place_exits()), its code.
 #include "translator/optimizer/install.h"
 
 #include <cstring>
 
 #include "guest/check.h"
 #include "guest/memory.h"
+#include "translator/stencil/carried.h"
 #include "translator/stencil/host.h"
 
 namespace ferry::optimizer {
@@ -15,8 +16,15 @@ namespace {
 
 constexpr u64 page_size = 4096;
 
+// Of an entry: the poll thunk, which names it when the region is stale; then, each after what stores the carried registers for the
+// next, the jumps into the region with carried registers and with Cpu exact.
+constexpr size_t stale_at = stencil::patchable_alignment, carried_at = stale_at + stencil::argument_jump_size,
+                 exact_at = carried_at + stencil::carried_entry, entry_size = exact_at + stencil::argument_jump_size;
+// Of an exit: what stores the carried registers, then the link thunk.
+constexpr size_t exit_size = stencil::carried_entry + stencil::patchable_alignment;
+
 size_t thunks_size(const Region& region) {
-  return (region.entries.size() + region.exits.size()) * stencil::patchable_alignment;
+  return region.entries.size() * entry_size + region.exits.size() * exit_size;
 }
 
 class Installer {
@@ -47,25 +55,39 @@ class Installer {
   u64 run(size_t offset) const { return generation_.code.run_base() + offset; }
   u8* write(size_t offset) const { return generation_.code.writable(run(offset)); }
   u64 pc_of(i64 offset) const { return base_ + static_cast<u64>(offset); }
-  size_t entry_thunk(size_t i) const { return first_thunk_ + i * stencil::patchable_alignment; }
-  size_t exit_thunk(size_t i) const { return entry_thunk(region_.entries.size() + i); }
+  size_t entry_thunk(size_t i) const { return first_thunk_ + i * entry_size; }
+  u64 entry_code(size_t i) const { return run(entry_thunk(i) + exact_at); }
+  size_t exit_thunk(size_t i) const {
+    return entry_thunk(region_.entries.size()) + i * exit_size + stencil::carried_entry;
+  }
+
+  void argument_jump(size_t at, u64 argument, u64 target) {
+    stencil::write_argument_jump(write(at), run(at), argument, target);
+  }
 
   void place_entries() {
     for (size_t i = 0; i < region_.entries.size(); i++) {
       const Entry& entry = region_.entries[i];
-      stencil::write_thunk(write(entry_thunk(i)), run(entry_thunk(i)), generation_.poll_stub);
+      size_t thunk = entry_thunk(i);
+      u64 inside = run(code_ + entry.code);
+      stencil::write_thunk(write(thunk), run(thunk), generation_.poll_stub);
+      argument_jump(thunk + stale_at, entry_code(i), generation_.store_carried);
+      argument_jump(thunk + carried_at, inside, run(code_ + region_.body));
+      argument_jump(thunk + exact_at, inside, run(code_ + region_.loader));
       generation_.regions.entries.push(
-          {pc_of(entry.offset), static_cast<u32>(entry_thunk(i)), static_cast<u32>(code_ + entry.code)});
+          {pc_of(entry.offset), static_cast<u32>(thunk), static_cast<u32>(thunk + exact_at)});
     }
   }
 
   void place_exits() {
     std::vector<u32> sites = jump_sites();
     for (size_t i = 0; i < region_.exits.size(); i++) {
-      u64 target = pc_of(region_.exits[i]), thunk = exit_thunk(i);
-      generation_.edges.push({target, static_cast<u32>(thunk), sites[i]});
+      u64 target = pc_of(region_.exits[i]);
+      size_t thunk = exit_thunk(i);
+      argument_jump(thunk - stencil::carried_entry, run(thunk), generation_.store_carried);
       stencil::write_thunk(write(thunk), run(thunk), generation_.link_stub);
-      if (u64 known = known_target(target)) stencil::redirect(write(thunk), run(thunk), known);
+      const cache::Edge& edge = generation_.edges.push({target, true, static_cast<u32>(thunk), sites[i]});
+      if (u64 known = known_target(target)) generation_.redirect(edge, known);
     }
   }
 
@@ -73,7 +95,7 @@ class Installer {
   std::vector<u32> jump_sites() const {
     std::vector<u32> sites(region_.exits.size());
     for (const Relocation& relocation : region_.relocations) {
-      if (relocation.kind != RelocationKind::exit || sites[relocation.index] != 0) continue;
+      if (relocation.kind != RelocationKind::carried_exit || sites[relocation.index] != 0) continue;
       if (is_jump(relocation)) sites[relocation.index] = static_cast<u32>(code_ + relocation.code);
     }
     return sites;
@@ -84,8 +106,8 @@ class Installer {
   }
 
   u64 known_target(u64 pc) const {
-    for (const Entry& entry : region_.entries) {
-      if (entry.in_map && pc_of(entry.offset) == pc) return run(code_ + entry.code);
+    for (size_t i = 0; i < region_.entries.size(); i++) {
+      if (region_.entries[i].in_map && pc_of(region_.entries[i].offset) == pc) return entry_code(i);
     }
     return generation_.map.find(pc);
   }
@@ -97,10 +119,18 @@ class Installer {
       case RelocationKind::helper:
         return reinterpret_cast<u64>(stencil::find_helper(region_.helpers[relocation.index].c_str()));
       case RelocationKind::exit:
-        break;
+        return exit_code(relocation.index);
+      case RelocationKind::carried_exit:
+        return exit_code(relocation.index) - stencil::carried_entry;
+      case RelocationKind::entry:
+        return entry_code(relocation.index);
     }
-    u64 known = known_target(pc_of(region_.exits[relocation.index]));
-    return known != 0 ? known : run(exit_thunk(relocation.index));
+    __builtin_unreachable();
+  }
+
+  u64 exit_code(u16 index) const {
+    u64 known = known_target(pc_of(region_.exits[index]));
+    return known != 0 ? known : run(exit_thunk(index));
   }
 
   void record() {
@@ -110,8 +140,11 @@ class Installer {
     for (const FaultEdge& edge : region_.fault_edges)
       generation_.regions.fault_edges.push(
           {static_cast<u32>(code_ + edge.access), static_cast<u32>(code_ + edge.edge)});
-    cache::InstalledRegion installed{
-        static_cast<u32>(code_), static_cast<u32>(end_), first_entry, static_cast<u32>(region_.entries.size()), {}};
+    cache::InstalledRegion installed{static_cast<u32>(first_thunk_),
+                                     static_cast<u32>(end_),
+                                     first_entry,
+                                     static_cast<u32>(region_.entries.size()),
+                                     {}};
     for (const Stretch& stretch : region_.stretches)
       installed.ranges.push_back({pc_of(stretch.offset), pc_of(stretch.offset) + 4 * stretch.words.size()});
     generation_.regions.add(std::move(installed));
@@ -121,12 +154,12 @@ class Installer {
   void enter() {
     for (size_t i = 0; i < region_.entries.size(); i++) {
       if (!region_.entries[i].in_map) continue;
-      u64 pc = pc_of(region_.entries[i].offset), code = run(code_ + region_.entries[i].code);
+      u64 pc = pc_of(region_.entries[i].offset), code = entry_code(i);
       generation_.end_waiting(pc);
       u64 there = generation_.map.find(pc);
       if (i != 0 && generation_.is_region(there)) continue;
       generation_.map.set(pc, code);
-      if (there != 0) stencil::redirect(generation_.code.writable(there), there, code);
+      if (there != 0) generation_.redirect(there, code);
     }
   }
 

@@ -6,6 +6,7 @@
 #include "llvm/Transforms/Utils/BasicBlockUtils.h"
 #include "translator/optimizer/lifter.h"
 #include "translator/optimizer/target.h"
+#include "translator/stencil/carried.h"
 #include "translator/stencil/cpu_bias.h"
 #include "translator/stencil/host.h"
 
@@ -22,14 +23,15 @@ Lifter::Lifter(const Request& request, SemanticsLibrary& semantics, const llvm::
   module_->setDataLayout(layout);
   module_->setTargetTriple(target_triple);
   module_->setPICLevel(llvm::PICLevel::SmallPIC);
-  // preserve_none passes the biased Cpu where stencils keep it; the second parameter is where to begin.
-  code_type_ = llvm::FunctionType::get(builder_.getVoidTy(), {builder_.getPtrTy(), builder_.getInt64Ty()}, false);
+  // preserve_none passes the biased Cpu where stencils keep it; the second parameter is where to begin, the rest is carried.
+  std::vector<llvm::Type*> parameters(2 + stencil::carried_count, builder_.getInt64Ty());
+  parameters[0] = builder_.getPtrTy();
+  code_type_ = llvm::FunctionType::get(builder_.getVoidTy(), parameters, false);
   function_ = code_symbol(region_symbol);
   function_->addFnAttr(llvm::Attribute::StrictFP);
   function_->addFnAttr(llvm::Attribute::NoUnwind);
   builder_.SetInsertPoint(new_block());
-  cpu_ = builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), function_->getArg(0),
-                                             -static_cast<u64>(stencil::cpu_bias));
+  cpu_ = unbiased(function_->getArg(0));
   auto* base = new llvm::GlobalVariable(*module_, builder_.getInt64Ty(), true, llvm::GlobalValue::ExternalLinkage,
                                         nullptr, base_symbol);
   base->setDSOLocal(true);
@@ -37,6 +39,9 @@ Lifter::Lifter(const Request& request, SemanticsLibrary& semantics, const llvm::
   load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(context_, {}));
   base_ = load;
   slots_.emplace(load, cpu_);
+  std::vector<Value*> carried;
+  for (u32 i = 0; i < stencil::carried_count; i++) carried.push_back(function_->getArg(2 + i));
+  slots_->set_carried(builder_, carried);
   entry_jump_ = builder_.CreateIndirectBr(builder_.CreateIntToPtr(function_->getArg(1), builder_.getPtrTy()));
 }
 
@@ -60,11 +65,18 @@ Function* Lifter::code_symbol(const std::string& name) {
   return function;
 }
 
-void Lifter::jump_to(Value* code) {
-  jump_to(code, {function_->getArg(0), llvm::PoisonValue::get(builder_.getInt64Ty())});
+Value* Lifter::unbiased(Value* cpu) {
+  return builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), cpu, -static_cast<u64>(stencil::cpu_bias));
 }
 
-void Lifter::jump_to(Value* code, llvm::ArrayRef<Value*> arguments) {
+// With carried registers.
+void Lifter::jump_to(Value* code) {
+  jump_to(code, function_->getArg(0), llvm::PoisonValue::get(builder_.getInt64Ty()), slots_->carried_values(builder_));
+}
+
+void Lifter::jump_to(Value* code, Value* cpu, Value* argument, llvm::ArrayRef<Value*> carried) {
+  std::vector<Value*> arguments{cpu, argument};
+  arguments.insert(arguments.end(), carried.begin(), carried.end());
   llvm::CallInst* jump = builder_.CreateCall(code_type_, code, arguments);
   jump->setCallingConv(llvm::CallingConv::PreserveNone);
   jump->setTailCallKind(llvm::CallInst::TCK_MustTail);
@@ -106,15 +118,15 @@ BasicBlock* Lifter::exit_to(i64 target, u32 context) {
   BasicBlock* block = new_block();
   builder_.SetInsertPoint(block);
   push_frames(context);
-  jump_to(exit_symbol(target));
-  note_write_back(&block->front());
+  jump_to(exit_symbol(target, carried_exit_prefix));
+  note_write_back(&block->front(), true);
   return block;
 }
 
-Function* Lifter::exit_symbol(i64 target) {
+Function* Lifter::exit_symbol(i64 target, const char* prefix) {
   auto [found, added] = exit_index_.try_emplace(target, static_cast<u32>(exits_.size()));
   if (added) exits_.push_back(static_cast<i32>(target));
-  return code_symbol(exit_prefix + std::to_string(found->second));
+  return code_symbol(prefix + std::to_string(found->second));
 }
 
 // Leaves to see who wants something, with the pc at `offset`.
@@ -201,15 +213,17 @@ void Lifter::finish_node(const GuestInstruction& instruction, u32 offset, Value*
 
 // Outside loops a node's results are stored when it ends. That is a store where it often would not be needed, but every access that
 // follows would otherwise have to be able to make up for it at its fault edge, and keep the values for that: with it, code that
-// calls a lot took a third of the space and of the time to compile. Not the flags, which would have to be computed for it.
+// calls a lot took a third of the space and of the time to compile. Not the flags, which would have to be computed for it, nor
+// what is carried out of the region in registers.
 void Lifter::write_through() {
   BasicBlock* rest = new_block();
   note_write_back(builder_.CreateBr(rest));
-  write_backs_.back().written &= ~Slots::flags();
-  write_backs_.back().passing &= ~Slots::flags();
+  SlotSet kept = Slots::flags() | Slots::carried();
+  write_backs_.back().written &= ~kept;
+  write_backs_.back().passing &= ~kept;
   builder_.SetInsertPoint(rest);
-  written_ &= Slots::flags();
-  passing_ &= Slots::flags();
+  written_ &= kept;
+  passing_ &= kept;
 }
 
 // ---- Entries and the state.
@@ -226,25 +240,38 @@ u32 Lifter::entry_at(u32 context, u32 offset, bool in_map) {
 
 void Lifter::build_entries() {
   builder_.SetCurrentDebugLocation({});
+  std::vector<llvm::Constant*> blocks;
   for (u32 i = 0; i < entries_.size(); i++) {
-    // At an entry everything is in Cpu: nothing to be written back when it polls.
     current_ = entry_nodes_[i];
-    written_.reset();
+    written_ = Slots::carried();
     passing_.reset();
+    nodes_[current_].arriving |= Slots::carried();
     BasicBlock* loads = new_block();
     builder_.SetInsertPoint(loads);
     slots_->load_all(builder_);
     builder_.CreateBr(nodes_[entry_nodes_[i]].head);
-    BasicBlock* first = with_poll(loads, entries_[i].offset);
+    // There is no way round and round by returns alone: what calls has polled.
+    BasicBlock* first = entries_[i].in_map ? with_poll(loads, entries_[i].offset) : loads;
     entry_jump_->addDestination(first);
-    auto* address = llvm::ConstantExpr::getPtrToInt(llvm::BlockAddress::get(function_, first), builder_.getInt64Ty());
-    // Its first instruction, which loads the address, is long enough to be redirected.
-    Function* entry = code_symbol(entry_prefix + std::to_string(i));
-    entry->addFnAttr(llvm::Attribute::NoUnwind);
-    entry->setAlignment(llvm::Align(stencil::patchable_alignment));
-    builder_.SetInsertPoint(BasicBlock::Create(context_, "", entry));
-    jump_to(function_, {entry->getArg(0), address});
+    blocks.push_back(llvm::BlockAddress::get(function_, first));
   }
+  build_entry_table(blocks);
+  build_loader();
+}
+
+void Lifter::build_entry_table(llvm::ArrayRef<llvm::Constant*> blocks) {
+  auto* type = llvm::ArrayType::get(builder_.getPtrTy(), blocks.size());
+  auto* table = new llvm::GlobalVariable(*module_, type, true, llvm::GlobalValue::ExternalLinkage,
+                                         llvm::ConstantArray::get(type, blocks), "");
+  table->setSection(entries_section);
+}
+
+// Enters the body from where Cpu is exact.
+void Lifter::build_loader() {
+  Function* loader = code_symbol(loader_symbol);
+  loader->addFnAttr(llvm::Attribute::NoUnwind);
+  builder_.SetInsertPoint(BasicBlock::Create(context_, "", loader));
+  jump_to(function_, loader->getArg(0), loader->getArg(1), Slots::load_carried(builder_, unbiased(loader->getArg(0))));
 }
 
 namespace {
@@ -274,6 +301,7 @@ void Lifter::write_states_back() {
     builder_.SetInsertPoint(write_back.before);
     const Node& node = nodes_[write_back.node];
     SlotSet set = write_back.written | (node.arriving & write_back.passing);
+    if (write_back.carries) set &= ~Slots::carried();
     slots_->write_back(builder_, write_back.shares ? set & ~shared_by_faults(node) : set);
   }
   for (const Node& node : nodes_) {

@@ -2,7 +2,7 @@
 #include <cstddef>
 
 #include "translator/optimizer/lifter.h"
-#include "translator/stencil/cpu_bias.h"
+#include "translator/stencil/carried.h"
 
 namespace ferry::optimizer {
 
@@ -49,7 +49,7 @@ void Lifter::call(u32 offset, Value* target, i64 direct_target) {
 void Lifter::push_return(u32 context, u32 return_offset) {
   Function* code = liftable(return_offset)
                        ? code_symbol(entry_prefix + std::to_string(entry_at(context, return_offset, context == root)))
-                       : exit_symbol(return_offset);
+                       : exit_symbol(return_offset, exit_prefix);
   llvm::Type* word = builder_.getInt64Ty();
   Value* top = builder_.CreateLoad(word, field(offsetof(Cpu, return_top)));
   top = builder_.CreateAnd(builder_.CreateAdd(top, builder_.getInt64(sizeof(aarch64::ReturnEntry))),
@@ -67,6 +67,10 @@ void Lifter::push_frames(u32 context) {
   Context frame = contexts_[context];
   push_frames(frame.parent);
   push_return(frame.parent, frame.return_offset);
+}
+
+Value* Lifter::carried_entry(Value* code) {
+  return builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), code, -stencil::carried_entry);
 }
 
 void Lifter::return_to(Value* target) {
@@ -92,8 +96,8 @@ void Lifter::return_to(Value* target) {
       builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), entry, offsetof(aarch64::ReturnEntry, code)));
   Value* below = builder_.CreateAnd(builder_.CreateSub(top, builder_.getInt64(sizeof(aarch64::ReturnEntry))),
                                     builder_.getInt64(sizeof Cpu::return_stack - 1));
-  note_write_back(builder_.CreateStore(below, field(offsetof(Cpu, return_top))));
-  jump_to(code);
+  note_write_back(builder_.CreateStore(below, field(offsetof(Cpu, return_top))), true);
+  jump_to(carried_entry(code));
   builder_.SetInsertPoint(otherwise);
   dispatch(target);
 }
@@ -134,8 +138,8 @@ void Lifter::dispatch(Value* target) {
   auto* code = builder_.CreateLoad(
       builder_.getPtrTy(),
       builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), entry, offsetof(aarch64::JumpCacheEntry, code)));
-  note_write_back(code);
-  jump_to(code);
+  note_write_back(code, true);
+  jump_to(carried_entry(code));
   builder_.SetInsertPoint(unknown);
   note_write_back(builder_.CreateStore(target, field(offsetof(Cpu, pc))));
   builder_.CreateStore(builder_.getInt64(static_cast<u64>(ExitReason::lookup)), field(offsetof(Cpu, exit_reason)));

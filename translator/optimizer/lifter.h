@@ -59,7 +59,8 @@ struct WriteBack {
   Instruction* before;
   u32 node;
   SlotSet written, passing;
-  bool shares;  // a fault edge that leaves what the node's edges have in common to one block
+  bool shares;   // a fault edge that leaves what the node's edges have in common to one block
+  bool carries;  // a way out that takes registers along
 };
 
 class Lifter {
@@ -93,7 +94,7 @@ class Lifter {
   BasicBlock* inlined_call(u32 offset, i64 target);
   void push_return(u32 context, u32 return_offset);
   void push_frames(u32 context);
-  Function* exit_symbol(i64 target);
+  Function* exit_symbol(i64 target, const char* prefix);
   void return_to(Value* target);
   void go_to(Value* target, u32 offset);
   void dispatch(Value* target);
@@ -101,6 +102,8 @@ class Lifter {
   // Entries and the state.
   u32 entry_at(u32 context, u32 offset, bool in_map);
   void build_entries();
+  void build_entry_table(llvm::ArrayRef<llvm::Constant*> blocks);
+  void build_loader();
   void write_states_back();
 
   // IR.
@@ -112,9 +115,13 @@ class Lifter {
       builder_.SetCurrentDebugLocation(llvm::DILocation::get(context_, line_of(offset), 0, lines_));
   }
   Function* code_symbol(const std::string& name);
+  Value* unbiased(Value* cpu);
   void jump_to(Value* code);
-  void jump_to(Value* code, llvm::ArrayRef<Value*> arguments);
-  void note_write_back(Instruction* before) { write_backs_.push_back({before, current_, written_, passing_, false}); }
+  void jump_to(Value* code, Value* cpu, Value* argument, llvm::ArrayRef<Value*> carried);
+  Value* carried_entry(Value* code);
+  void note_write_back(Instruction* before, bool carries = false) {
+    write_backs_.push_back({before, current_, written_, passing_, false, carries});
+  }
   llvm::MDNode* weights(u32 first, u32 second) { return llvm::MDBuilder(context_).createBranchWeights(first, second); }
 
   SemanticsLibrary& semantics_;

@@ -109,7 +109,11 @@ class Lister {
         note += "; " + region_.helpers[relocation.index];
         return;
       case RelocationKind::exit:
+      case RelocationKind::carried_exit:
         note += "; to " + address(region_.exits[relocation.index]);
+        return;
+      case RelocationKind::entry:
+        note += "; to " + address(region_.entries[relocation.index].offset) + " by a return";
     }
   }
 

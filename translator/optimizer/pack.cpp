@@ -53,6 +53,8 @@ std::optional<Patch> patch_of(u64 machine, u64 type) {
 // Any address that is a multiple of what the alignment of pages and code needs: positions inside the code only matter relatively.
 constexpr u64 assumed_address = u64{1} << 32;
 
+constexpr u32 no_place = ~u32{0};
+
 class Packer {
  public:
   Packer(const ELFObjectFileBase& object, const Lifted& lifted, Region& region)
@@ -68,7 +70,7 @@ class Packer {
       }
     }
     read_symbols();
-    if (region_.entries.size() != lifted_.entries.size()) return why = "an entry is missing", false;
+    if (!settle_entries()) return why = "an entry is missing", false;
     if (region_.code.size() > max_code_bytes) return why = "more code than a region may have", false;
     read_faults();
     read_lines();
@@ -92,6 +94,10 @@ class Packer {
     ELFSectionRef elf(section);
     if (name_of(section) == faults_section) {
       faults_ = llvm::cantFail(section.getContents()).str();
+    } else if (name_of(section) == entries_section) {
+      // Of each entry there is a relocation.
+      for (const LiftedEntry& entry : lifted_.entries)
+        region_.entries.push_back({entry.offset, no_place, entry.in_map});
     } else if ((elf.getFlags() & llvm::ELF::SHF_ALLOC) != 0 && section.getSize() != 0 && !section.isBSS() &&
                elf.getType() == llvm::ELF::SHT_PROGBITS) {
       placed_[section.getIndex()] = append(llvm::cantFail(section.getContents()), section.getAlignment().value());
@@ -142,6 +148,13 @@ class Packer {
       memcpy(faults_.data() + relocation.getOffset(), &value, sizeof value);
       return true;
     }
+    if (name_of(section) == entries_section) {
+      auto target = position(symbol);
+      if (!target) return why = "an entry outside the code", false;
+      region_.entries.at(relocation.getOffset() / sizeof(u64)).code =
+          static_cast<u32>(*target + static_cast<u64>(addend));
+      return true;
+    }
     auto placed = placed_.find(section.getIndex());
     if (placed == placed_.end()) return true;  // of no interest: debugging and unwinding
     u32 at = placed->second + static_cast<u32>(relocation.getOffset());
@@ -154,20 +167,30 @@ class Packer {
                           assumed_address + *target + static_cast<u64>(addend));
       return true;
     }
-    if (!name.starts_with(exit_prefix)) return why = "an unknown symbol: " + name, false;
-    u16 index = static_cast<u16>(std::stoul(name.substr(sizeof exit_prefix - 1)));
-    region_.relocations.push_back({at, *patch, RelocationKind::exit, index, static_cast<i32>(addend)});
-    return true;
+    for (auto [kind, prefix] : {std::pair{RelocationKind::exit, exit_prefix},
+                                {RelocationKind::carried_exit, carried_exit_prefix},
+                                {RelocationKind::entry, entry_prefix}}) {
+      llvm::StringRef index = name;
+      if (!index.consume_front(prefix)) continue;
+      region_.relocations.push_back(
+          {at, *patch, kind, static_cast<u16>(std::stoul(index.str())), static_cast<i32>(addend)});
+      return true;
+    }
+    return why = "an unknown symbol: " + name, false;
   }
 
   void read_symbols() {
     for (const SymbolRef& symbol : object_.symbols()) {
       llvm::StringRef name = llvm::cantFail(symbol.getName());
-      if (!name.consume_front(entry_prefix)) continue;
-      auto at = position(symbol);
-      const LiftedEntry& entry = lifted_.entries.at(std::stoul(name.str()));
-      if (at) region_.entries.push_back({entry.offset, static_cast<u32>(*at), entry.in_map});
+      if (name == region_symbol) region_.body = static_cast<u32>(*position(symbol));
+      if (name == loader_symbol) region_.loader = static_cast<u32>(*position(symbol));
     }
+  }
+
+  // An only entry is the body's beginning: there is no jump to it.
+  bool settle_entries() {
+    if (region_.entries.size() == 1 && region_.entries[0].code == no_place) region_.entries[0].code = region_.body;
+    return std::ranges::none_of(region_.entries, [](const Entry& entry) { return entry.code == no_place; });
   }
 
   void read_faults() {

@@ -16,7 +16,7 @@ namespace {
 
 constexpr u32 request_magic = 0x51525246;  // "FRRQ"
 constexpr u32 region_magic = 0x4e475246;   // "FRGN"
-constexpr u32 format = 1;                  // counted up with every change of what follows
+constexpr u32 format = 2;                  // counted up with every change of what follows
 
 constexpr u32 page_size = 4096;
 constexpr u32 max_span = max_region_pages * page_size;  // bytes of guest memory that a region lies in
@@ -77,13 +77,15 @@ Relocation get_relocation(ByteReader& in, const Region& region) {
   u8 patch = in.get<u8>(), kind = in.get<u8>();
   u16 index = in.get<u16>();
   i32 addend = in.get<i32>();
-  in.require(patch <= static_cast<u8>(stencil::Patch::adr_page) && kind <= static_cast<u8>(RelocationKind::exit));
+  in.require(patch <= static_cast<u8>(stencil::Patch::adr_page) && kind <= static_cast<u8>(RelocationKind::entry));
   if (!in.good()) return {};
   Relocation relocation{code, static_cast<stencil::Patch>(patch), static_cast<RelocationKind>(kind), index, addend};
   u32 width = patched_bytes(relocation.patch);
   in.require(region.code.size() >= width && code <= region.code.size() - width);
-  if (relocation.kind == RelocationKind::exit)
+  if (relocation.kind == RelocationKind::exit || relocation.kind == RelocationKind::carried_exit)
     in.require(index < region.exits.size());
+  else if (relocation.kind == RelocationKind::entry)
+    in.require(index < region.entries.size());
   else
     in.require(relocation.patch == stencil::Patch::abs_64 &&
                (relocation.kind == RelocationKind::base ? index == 0 : index < region.helpers.size()));
@@ -91,15 +93,16 @@ Relocation get_relocation(ByteReader& in, const Region& region) {
 }
 
 void get_entries(ByteReader& in, Region& region) {
+  region.body = in.get<u32>();
+  region.loader = in.get<u32>();
+  in.require(region.body < region.code.size() && region.loader < region.code.size());
   u32 count = in.get_count(max_entries, 9);
   in.require(count != 0);
   for (u32 i = 0; i < count && in.good(); i++) {
     u32 offset = in.get<u32>(), code = in.get<u32>();
     u8 in_map = in.get<u8>();
     in.require(lies_in(region.stretches, offset) && in_map <= 1);
-    // redirect() overwrites this much of it.
-    in.require(code % stencil::patchable_alignment == 0 && region.code.size() >= stencil::patchable_alignment &&
-               code <= region.code.size() - stencil::patchable_alignment);
+    in.require(code < region.code.size());
     region.entries.push_back({offset, code, in_map != 0});
   }
 }
@@ -179,6 +182,8 @@ std::vector<u8> write_region(const Region& region) {
   out.put(region.instructions);
   out.put_array(region.code);
   put_stretches(out, region.stretches);
+  out.put(region.body);
+  out.put(region.loader);
   out.put(static_cast<u32>(region.entries.size()));
   for (const Entry& entry : region.entries) {
     out.put(entry.offset);
@@ -226,6 +231,8 @@ std::optional<RegionExtent> read_extent(std::span<const u8> region, u32 entry) {
   in.get<u32>();
   in.skip_array(1);
   auto [begin, end] = get_range(in);
+  in.get<u32>();
+  in.get<u32>();
   u32 count = in.get_count(max_entries, 9);
   in.require(entry < count);
   u32 offset = 0;

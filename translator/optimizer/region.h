@@ -42,10 +42,11 @@ struct Request {
   std::vector<IndirectTarget> indirect_targets;
 };
 
-// Where control enters the code. It arrives as at a block's entry: guest state in Cpu, no host register but its pointer.
+// Where control enters the code: at Region::code's `body` with registers carried and `code`, a run address, as the argument
+// (stencil/carried.h); or with Cpu exact, at `loader` likewise.
 struct Entry {
   u32 offset;  // guest
-  u32 code;    // of its first host instruction, aligned for stencil::redirect()
+  u32 code;    // where the body begins with it
   bool
       in_map;  // false: for returns from calls that the region makes, where `offset` has a better entry or none is wanted
 };
@@ -65,7 +66,9 @@ struct Line {
 enum class RelocationKind : u8 {
   base,    // the base's guest address; abs_64
   helper,  // the address of helpers[index]; abs_64
-  exit,    // the code, or until there is some the thunk, of the guest instruction at exits[index]
+  exit,  // the code, or until there is some the thunk, of the guest instruction at exits[index], to be entered with Cpu exact
+  carried_exit,  // the same, with carried registers
+  entry,         // entries[index], with Cpu exact; carried_entry bytes before it, with carried registers
 };
 
 struct Relocation {
@@ -77,7 +80,8 @@ struct Relocation {
 };
 
 struct Region {
-  std::vector<u8> code;  // position-independent; to be placed at a multiple of code_alignment
+  std::vector<u8> code;      // position-independent; to be placed at a multiple of code_alignment
+  u32 body = 0, loader = 0;  // offsets into it
   std::vector<Entry> entries;
   std::vector<i32> exits;  // guest offsets, of direct branches and of returns from calls
   std::vector<std::string> helpers;

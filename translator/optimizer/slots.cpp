@@ -5,6 +5,7 @@
 #include "guest/aarch64/cpu.h"
 #include "llvm/IR/DataLayout.h"
 #include "llvm/IR/Module.h"
+#include "translator/stencil/carried.h"
 
 namespace ferry::optimizer {
 
@@ -136,9 +137,37 @@ bool Slots::rewrite(llvm::Instruction& access, i64 offset, SlotSet& written) {
   return true;
 }
 
+SlotSet Slots::carried() {
+  SlotSet set;
+  for (u32 slot : stencil::carried_registers) set.set(slot);
+  return set;
+}
+
+std::vector<Value*> Slots::carried_values(IRBuilder<>& builder) {
+  std::vector<Value*> values;
+  for (u32 slot : stencil::carried_registers)
+    values.push_back(builder.CreateLoad(builder.getInt64Ty(), variable(static_cast<int>(slot))));
+  return values;
+}
+
+void Slots::set_carried(IRBuilder<>& builder, llvm::ArrayRef<Value*> values) {
+  for (u32 i = 0; i < stencil::carried_count; i++)
+    builder.CreateStore(values[i], variable(static_cast<int>(stencil::carried_registers[i])));
+}
+
+std::vector<Value*> Slots::load_carried(IRBuilder<>& builder, Value* cpu) {
+  std::vector<Value*> values;
+  for (u32 slot : stencil::carried_registers) {
+    Value* place = builder.CreateConstInBoundsGEP1_64(builder.getInt8Ty(), cpu, offset_of(static_cast<int>(slot)));
+    values.push_back(builder.CreateLoad(builder.getInt64Ty(), place));
+  }
+  return values;
+}
+
 void Slots::load_all(IRBuilder<>& builder) {
+  SlotSet carried = Slots::carried();
   for (int slot = 0; slot < slot_count; slot++) {
-    if (variables_[slot] == nullptr) continue;
+    if (variables_[slot] == nullptr || carried.test(static_cast<size_t>(slot))) continue;
     Type* type = variables_[slot]->getAllocatedType();
     builder.CreateStore(builder.CreateLoad(type, address(builder, slot)), variables_[slot]);
   }

@@ -21,10 +21,16 @@ class Slots {
   bool rewrite(llvm::Instruction& access, i64 offset, SlotSet& written);
 
   static SlotSet flags() { return SlotSet(0xf) << 32; }
+  static SlotSet carried();  // stencil/carried.h
 
-  // From Cpu to every variable in use, and from the variables in `set` to Cpu, at the builder's place.
+  // From Cpu to every variable in use that is not carried, and from the variables in `set` to Cpu, at the builder's place.
   void load_all(llvm::IRBuilder<>& builder);
   void write_back(llvm::IRBuilder<>& builder, const SlotSet& set);
+  // The values of the carried slots, and what they become.
+  std::vector<llvm::Value*> carried_values(llvm::IRBuilder<>& builder);
+  void set_carried(llvm::IRBuilder<>& builder, llvm::ArrayRef<llvm::Value*> values);
+  // From Cpu.
+  static std::vector<llvm::Value*> load_carried(llvm::IRBuilder<>& builder, llvm::Value* cpu);
 
  private:
   llvm::AllocaInst* variable(int slot);

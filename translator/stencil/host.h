@@ -39,6 +39,11 @@ struct StubCode {
 };
 StubCode thunk_stub(ThunkKind kind);
 
+// A jump to `target` with `argument` as the second argument, after the Cpu pointer; an entry that redirect() may change.
+// It occupies argument_jump_size bytes. `argument` must be within 1 MB.
+inline constexpr u64 argument_jump_size = 16;
+void write_argument_jump(u8* write, u64 run, u64 argument, u64 target);
+
 // Fills `size` bytes (less than patchable_alignment) with instructions that do nothing.
 void fill_padding(u8* write, size_t size);
 

@@ -40,9 +40,11 @@ TEST(RegionBytes, RegionRoundTrip) {
   EXPECT_EQ(back->exits, region.exits);
   EXPECT_EQ(back->helpers, region.helpers);
   ASSERT_EQ(back->entries.size(), 2u);
+  EXPECT_EQ(back->body, 48u);
+  EXPECT_EQ(back->loader, 56u);
   EXPECT_EQ(back->entries[1].code, 64u);
   EXPECT_FALSE(back->entries[1].in_map);
-  ASSERT_EQ(back->relocations.size(), 3u);
+  ASSERT_EQ(back->relocations.size(), 5u);
   EXPECT_EQ(back->relocations[2].kind, RelocationKind::exit);
   EXPECT_EQ(back->relocations[2].addend, -4);
   ASSERT_EQ(back->fault_edges.size(), 3u);
@@ -90,12 +92,17 @@ void expect_sound(const Region& region) {
   size_t size = region.code.size();
   for (const Entry& entry : region.entries) {
     ASSERT_TRUE(in_stretches(region.stretches, entry.offset));
-    ASSERT_LE(entry.code + 8, size);
+    ASSERT_LT(entry.code, size);
   }
+  ASSERT_LT(region.body, size);
+  ASSERT_LT(region.loader, size);
   for (const Relocation& relocation : region.relocations) {
     ASSERT_LE(relocation.code + (relocation.patch == stencil::Patch::abs_64 ? 8 : 4), size);
-    if (relocation.kind == RelocationKind::exit) {
+    if (relocation.kind == RelocationKind::exit || relocation.kind == RelocationKind::carried_exit) {
       ASSERT_LT(relocation.index, region.exits.size());
+    }
+    if (relocation.kind == RelocationKind::entry) {
+      ASSERT_LT(relocation.index, region.entries.size());
     }
     if (relocation.kind == RelocationKind::helper) {
       ASSERT_LT(relocation.index, region.helpers.size());
@@ -186,8 +193,9 @@ TEST(RegionBytes, RegionsThatContradictThemselvesAreRefused) {
   expect_refused([](Region& r) { r.code.resize(max_code_bytes + 1); });
   expect_refused([](Region& r) { r.entries.clear(); });
   expect_refused([](Region& r) { r.entries[0].offset = 0x1c; });
-  expect_refused([](Region& r) { r.entries[0].code = 4; });
-  expect_refused([](Region& r) { r.entries[0].code = 96; });  // its jump would not fit
+  expect_refused([](Region& r) { r.entries[0].code = 100; });
+  expect_refused([](Region& r) { r.body = 100; });
+  expect_refused([](Region& r) { r.loader = 100; });
   expect_refused([](Region& r) { r.exits[0] = 2; });
   expect_refused([](Region& r) { r.helpers[0] = ""; });
   expect_refused([](Region& r) { r.helpers[0] = "a b"; });
@@ -196,8 +204,10 @@ TEST(RegionBytes, RegionsThatContradictThemselvesAreRefused) {
   expect_refused([](Region& r) { r.relocations[2].code = 0xfffffffe; });
   expect_refused([](Region& r) { r.relocations[2].index = 3; });
   expect_refused([](Region& r) { r.relocations[1].index = 2; });
+  expect_refused([](Region& r) { r.relocations[3].index = 2; });
+  expect_refused([](Region& r) { r.relocations[4].index = 3; });
   expect_refused([](Region& r) { r.relocations[1].patch = stencil::Patch::pc_32; });
-  expect_refused([](Region& r) { r.relocations[0].kind = static_cast<RelocationKind>(3); });
+  expect_refused([](Region& r) { r.relocations[0].kind = static_cast<RelocationKind>(5); });
   expect_refused([](Region& r) { r.relocations[0].patch = static_cast<stencil::Patch>(200); });
   expect_refused([](Region& r) { r.fault_edges[2].edge = 100; });
   expect_refused([](Region& r) { r.fault_edges[2].access = 100; });

@@ -191,6 +191,15 @@ void write_thunk(u8* write, u64 run, u64 stub) {
   memcpy(write, words, sizeof words);
 }
 
+void write_argument_jump(u8* write, u64 run, u64 argument, u64 target) {
+  i64 distance = static_cast<i64>(argument - run);
+  check(distance >= -(i64{1} << 20) && distance < i64{1} << 20);
+  u32 immediate = static_cast<u32>(distance);
+  u32 adr_x21 = 0x10000015 | (immediate & 3) << 29 | (immediate >> 2 & 0x7ffff) << 5;
+  const u32 words[] = {adr_x21, branch_word(run + 4, target), nop, nop};
+  memcpy(write, words, sizeof words);
+}
+
 StubCode thunk_stub(ThunkKind kind) {
   if (kind == ThunkKind::link) return {ferry_stub_link, static_cast<size_t>(ferry_stub_link_end - ferry_stub_link)};
   return {ferry_stub_poll, static_cast<size_t>(ferry_stub_poll_end - ferry_stub_poll)};
