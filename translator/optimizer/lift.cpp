@@ -95,7 +95,11 @@ bool Lifter::liftable(i64 offset) {
 u32 Lifter::node_at(u32 context, u32 offset) {
   auto [found, added] = node_index_.try_emplace({context, offset}, static_cast<u32>(nodes_.size()));
   if (added) {
-    nodes_.push_back({context, offset, new_block(), {}, {}, {}, {}, {}, {}});
+    Node& node = nodes_.emplace_back();
+    node.context = context;
+    node.offset = offset;
+    node.in_loop = code_.at(offset)->in_loop || contexts_[context].in_loop;
+    node.head = new_block();
     pending_.push_back(found->second);
   }
   return found->second;
@@ -155,6 +159,7 @@ void Lifter::lift_node(u32 index) {
   current_ = index;
   written_.reset();
   passing_.set();
+  set_.reset();
   builder_.SetInsertPoint(nodes_[index].head);
   for (u32 offset = nodes_[index].offset;; offset += 4) {
     const GuestInstruction& instruction = *code_.at(offset);
@@ -167,11 +172,15 @@ void Lifter::lift_node(u32 index) {
   }
   nodes_[index].written = written_;
   nodes_[index].passing = passing_;
+  nodes_[index].set = set_;
 }
 
 void Lifter::finish_node(const GuestInstruction& instruction, u32 offset, Value* result) {
   u32 context = nodes_[current_].context;
-  if (!instruction.in_loop && !contexts_[context].in_loop) write_through();
+  if (!nodes_[current_].in_loop) write_through();
+  nodes_[current_].tail = new_block();
+  builder_.CreateBr(nodes_[current_].tail);
+  builder_.SetInsertPoint(nodes_[current_].tail);
   auto goes_back = [&](i64 target) { return target <= static_cast<i64>(offset); };
   i64 next = static_cast<i64>(offset) + 4;
   switch (instruction.control) {
@@ -248,8 +257,7 @@ void Lifter::build_entries() {
     nodes_[current_].arriving |= Slots::carried();
     BasicBlock* loads = new_block();
     builder_.SetInsertPoint(loads);
-    slots_->load_all(builder_);
-    builder_.CreateBr(nodes_[entry_nodes_[i]].head);
+    entry_ends_.push_back(builder_.CreateBr(nodes_[entry_nodes_[i]].head));
     // There is no way round and round by returns alone: what calls has polled.
     BasicBlock* first = entries_[i].in_map ? with_poll(loads, entries_[i].offset) : loads;
     entry_jump_->addDestination(first);
@@ -283,8 +291,8 @@ SlotSet shared_by_faults(const Node& node) {
 }
 }  // namespace
 
-void Lifter::write_states_back() {
-  // What may be in variables only when a node begins, by iteration to the least solution.
+// What may be in variables only when a node begins, by iteration to the least solution.
+void Lifter::find_arriving() {
   std::vector<u32> changed;
   for (u32 i = 0; i < nodes_.size(); i++) changed.push_back(i);
   while (!changed.empty()) {
@@ -297,6 +305,61 @@ void Lifter::write_states_back() {
       changed.push_back(next);
     }
   }
+}
+
+// What has to be in variables at the end of `from` because control goes on at `to`: what on other ways there is in variables only, and,
+// into a loop, what is used in it.
+SlotSet Lifter::wanted(const Node& from, u32 to) const {
+  const Node& node = nodes_[to];
+  return node.in_loop && !from.in_loop ? node.arriving | loop_reads_[to] : node.arriving;
+}
+
+// Loads what is not in variables yet as late as possible, so that an entry need not load, and keep, what few of the ways from it use.
+// What is not in variables is in Cpu: it cannot have been written since control came in.
+void Lifter::place_loads() {
+  // What the loops from a node on read.
+  loop_reads_.resize(nodes_.size());
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (u32 i = static_cast<u32>(nodes_.size()); i-- != 0;) {
+      if (!nodes_[i].in_loop) continue;
+      SlotSet reads = nodes_[i].read;
+      for (u32 next : nodes_[i].successors) reads |= loop_reads_[next];
+      changed |= reads != loop_reads_[i];
+      loop_reads_[i] = reads;
+    }
+  }
+  std::vector<SlotSet> wanted_after(nodes_.size());
+  for (u32 i = 0; i < nodes_.size(); i++) {
+    for (u32 next : nodes_[i].successors) wanted_after[i] |= wanted(nodes_[i], next);
+    nodes_[i].loaded.set();
+  }
+  const Node outside{};
+  for (u32 node : entry_nodes_) nodes_[node].loaded = Slots::carried() | wanted(outside, node);
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (u32 i = 0; i < nodes_.size(); i++) {
+      SlotSet after = nodes_[i].loaded | nodes_[i].read | nodes_[i].set | wanted_after[i];
+      for (u32 next : nodes_[i].successors) {
+        changed |= (nodes_[next].loaded & ~after).any();
+        nodes_[next].loaded &= after;
+      }
+    }
+  }
+  for (u32 i = 0; i < entry_nodes_.size(); i++) {
+    builder_.SetInsertPoint(entry_ends_[i]);
+    slots_->load(builder_, wanted(outside, entry_nodes_[i]) & ~Slots::carried());
+  }
+  for (u32 i = 0; i < nodes_.size(); i++) {
+    const Node& node = nodes_[i];
+    builder_.SetInsertPoint(node.head, node.head->getFirstInsertionPt());
+    slots_->load(builder_, node.read & ~node.loaded);
+    builder_.SetInsertPoint(node.tail, node.tail->getFirstInsertionPt());
+    slots_->load(builder_, wanted_after[i] & ~(node.loaded | node.read | node.set));
+  }
+}
+
+void Lifter::write_states_back() {
   for (const WriteBack& write_back : write_backs_) {
     builder_.SetInsertPoint(write_back.before);
     const Node& node = nodes_[write_back.node];
@@ -329,6 +392,8 @@ std::optional<Lifted> Lifter::run(std::string& why) {
     lift_node(node);
   }
   build_entries();
+  find_arriving();
+  place_loads();
   write_states_back();
   if (failed_) {
     why = "a semantic function cannot be inlined";

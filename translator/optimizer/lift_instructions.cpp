@@ -42,7 +42,7 @@ Value* Lifter::lift_instruction(const GuestInstruction& instruction, u32 offset)
   std::vector<Instruction*> inlined;
   Instruction* marker = inline_body(semantic.function, instruction, inlined);
   // The state at a fault is that of the instruction's beginning: what it writes comes after its accesses.
-  SlotSet written;
+  SlotSet written, read;
   BasicBlock* fault = nullptr;
   for (Instruction* one : inlined) {
     if (!llvm::isa<llvm::LoadInst, llvm::StoreInst>(one)) {
@@ -54,8 +54,12 @@ Value* Lifter::lift_instruction(const GuestInstruction& instruction, u32 offset)
     i64 offset_in_cpu = distance.getSExtValue() + static_cast<i64>(stencil::cpu_bias);
     // An atomic operation that LLVM knew to change nothing would become a load, or nothing at all, which cannot fault alike.
     if (semantic.use == Use::exact && offset_in_cpu == offsetof(Cpu, zero)) continue;
-    if (pointer == function_->getArg(0) && !slots_->rewrite(*one, offset_in_cpu, written)) failed_ = true;
+    if (pointer == function_->getArg(0) && !slots_->rewrite(*one, offset_in_cpu, written, read)) failed_ = true;
   }
+  // What is written on some ways only must be there before.
+  if (semantic.function->size() > 1) read |= written;
+  nodes_[current_].read |= read & ~set_;
+  set_ |= written;
   written_ |= written;
   Value* result = marker->getOperand(0);
   BasicBlock* end = marker->getParent();

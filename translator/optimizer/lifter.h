@@ -42,13 +42,17 @@ struct Context {
 };
 inline constexpr u32 root = 0;
 
-// A basic block in a context. `written`: what it leaves in variables and not in Cpu; `passing`: what of the state that came in
-// it has not stored.
+// A basic block in a context.
 struct Node {
-  u32 context, offset;
-  BasicBlock* head;
-  SlotSet written, arriving;
-  SlotSet passing;
+  u32 context = root, offset = 0;
+  bool in_loop = false;
+  BasicBlock* head = nullptr;
+  BasicBlock* tail = nullptr;            // ends it, once it is lifted
+  SlotSet written;                       // what it leaves in variables and not in Cpu
+  SlotSet passing;                       // what of the state that came in it has not stored
+  SlotSet arriving;                      // what may be in variables only when it begins
+  SlotSet read, set;                     // what it reads before it sets it; what it sets
+  SlotSet loaded;                        // what is in variables when it begins, whichever way control came
   SlotSet before_last_fault;             // what it has written when its last access may fault
   std::vector<Instruction*> fault_ends;  // terminators of its fault edges' blocks
   std::vector<u32> successors;
@@ -102,6 +106,9 @@ class Lifter {
   // Entries and the state.
   u32 entry_at(u32 context, u32 offset, bool in_map);
   void build_entries();
+  void place_loads();
+  SlotSet wanted(const Node& from, u32 to) const;
+  void find_arriving();
   void build_entry_table(llvm::ArrayRef<llvm::Constant*> blocks);
   void build_loader();
   void write_states_back();
@@ -144,9 +151,11 @@ class Lifter {
   std::vector<WriteBack> write_backs_;
   std::vector<LiftedEntry> entries_;
   std::vector<u32> entry_nodes_;
-  std::map<u32, u32> entry_index_;  // by node
+  std::vector<Instruction*> entry_ends_;  // of the blocks that lead to their nodes
+  std::map<u32, u32> entry_index_;        // by node
   std::vector<i32> exits_;
   std::map<i64, u32> exit_index_;
+  std::vector<SlotSet> loop_reads_;  // by node: what the loops from it on read
   u32 lifted_ = 0;
   llvm::DISubprogram* lines_ = nullptr;  // null: no debugging information
 
@@ -154,6 +163,7 @@ class Lifter {
   u32 current_ = 0;
   SlotSet written_;
   SlotSet passing_;
+  SlotSet set_;
   bool failed_ = false;
 };
 

@@ -67,7 +67,7 @@ Value* Slots::address(IRBuilder<>& builder, int slot) {
   return builder.CreateConstInBoundsGEP1_64(builder.getInt8Ty(), cpu_, offset_of(slot));
 }
 
-Value* Slots::read(IRBuilder<>& builder, i64 offset, Type* type) {
+Value* Slots::read(IRBuilder<>& builder, i64 offset, Type* type, SlotSet& read) {
   u32 bytes = bytes_of(type);
   auto [slot, delta] = place_of(offset);
   if (slot >= first_flag && slot < first_vector) {
@@ -75,12 +75,14 @@ Value* Slots::read(IRBuilder<>& builder, i64 offset, Type* type) {
     for (u32 i = 0; i < bytes; i++) {
       if (slot + static_cast<int>(i) >= first_vector) return nullptr;
       llvm::AllocaInst* flag = variable(slot + static_cast<int>(i));
+      read.set(static_cast<size_t>(slot) + i);
       Value* value = builder.CreateZExt(builder.CreateLoad(flag->getAllocatedType(), flag), result->getType());
       result = builder.CreateOr(result, builder.CreateShl(value, 8 * i));
     }
     return builder.CreateBitCast(result, type);
   }
   if (delta + bytes > size_of(slot)) return nullptr;
+  read.set(static_cast<size_t>(slot));
   Value* whole = builder.CreateLoad(variable(slot)->getAllocatedType(), variable(slot));
   if (slot < first_flag)
     return builder.CreateBitCast(builder.CreateTrunc(builder.CreateLShr(whole, 8 * delta), integer(builder, bytes)),
@@ -91,7 +93,7 @@ Value* Slots::read(IRBuilder<>& builder, i64 offset, Type* type) {
   return builder.CreateBitCast(lane, type);
 }
 
-bool Slots::write(IRBuilder<>& builder, i64 offset, Value* value, SlotSet& written) {
+bool Slots::write(IRBuilder<>& builder, i64 offset, Value* value, SlotSet& written, SlotSet& read) {
   u32 bytes = bytes_of(value->getType());
   auto [slot, delta] = place_of(offset);
   if (slot >= first_flag && slot < first_vector) {
@@ -109,6 +111,7 @@ bool Slots::write(IRBuilder<>& builder, i64 offset, Value* value, SlotSet& writt
   if (bytes != size_of(slot)) {
     // Part of a vector: the rest stays. General registers are only ever written whole.
     if (slot < first_vector || delta % bytes != 0) return false;
+    read.set(static_cast<size_t>(slot));
     Value* whole = builder.CreateBitCast(builder.CreateLoad(target->getAllocatedType(), target), lanes(builder, bytes));
     value = builder.CreateInsertElement(whole, builder.CreateBitCast(value, integer(builder, bytes)), delta / bytes);
   }
@@ -117,7 +120,7 @@ bool Slots::write(IRBuilder<>& builder, i64 offset, Value* value, SlotSet& writt
   return true;
 }
 
-bool Slots::rewrite(llvm::Instruction& access, i64 offset, SlotSet& written) {
+bool Slots::rewrite(llvm::Instruction& access, i64 offset, SlotSet& written, SlotSet& read) {
   IRBuilder<> builder(&access);
   auto* load = llvm::dyn_cast<llvm::LoadInst>(&access);
   if (offset == offsetof(Cpu, zero) && load != nullptr) {
@@ -127,10 +130,10 @@ bool Slots::rewrite(llvm::Instruction& access, i64 offset, SlotSet& written) {
   } else if (place_of(offset).slot < 0) {
     return true;
   } else if (load != nullptr) {
-    Value* value = read(builder, offset, load->getType());
+    Value* value = this->read(builder, offset, load->getType(), read);
     if (value == nullptr) return false;
     load->replaceAllUsesWith(value);
-  } else if (!write(builder, offset, llvm::cast<llvm::StoreInst>(access).getValueOperand(), written)) {
+  } else if (!write(builder, offset, llvm::cast<llvm::StoreInst>(access).getValueOperand(), written, read)) {
     return false;
   }
   access.eraseFromParent();
@@ -164,10 +167,9 @@ std::vector<Value*> Slots::load_carried(IRBuilder<>& builder, Value* cpu) {
   return values;
 }
 
-void Slots::load_all(IRBuilder<>& builder) {
-  SlotSet carried = Slots::carried();
+void Slots::load(IRBuilder<>& builder, const SlotSet& set) {
   for (int slot = 0; slot < slot_count; slot++) {
-    if (variables_[slot] == nullptr || carried.test(static_cast<size_t>(slot))) continue;
+    if (variables_[slot] == nullptr || !set.test(static_cast<size_t>(slot))) continue;
     Type* type = variables_[slot]->getAllocatedType();
     builder.CreateStore(builder.CreateLoad(type, address(builder, slot)), variables_[slot]);
   }

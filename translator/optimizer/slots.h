@@ -18,13 +18,14 @@ class Slots {
 
   // Makes an access to Cpu + offset one to the variables and erases it; what it writes is added to `written`. Leaves accesses
   // to the rest of Cpu alone. False when an access straddles what it must not.
-  bool rewrite(llvm::Instruction& access, i64 offset, SlotSet& written);
+  // `read` likewise: what it reads, also of a vector of which it writes a part.
+  bool rewrite(llvm::Instruction& access, i64 offset, SlotSet& written, SlotSet& read);
 
   static SlotSet flags() { return SlotSet(0xf) << 32; }
   static SlotSet carried();  // stencil/carried.h
 
-  // From Cpu to every variable in use that is not carried, and from the variables in `set` to Cpu, at the builder's place.
-  void load_all(llvm::IRBuilder<>& builder);
+  // From Cpu to the variables in `set`, and back, at the builder's place. Those that are not in use are left out.
+  void load(llvm::IRBuilder<>& builder, const SlotSet& set);
   void write_back(llvm::IRBuilder<>& builder, const SlotSet& set);
   // The values of the carried slots, and what they become.
   std::vector<llvm::Value*> carried_values(llvm::IRBuilder<>& builder);
@@ -34,8 +35,8 @@ class Slots {
 
  private:
   llvm::AllocaInst* variable(int slot);
-  llvm::Value* read(llvm::IRBuilder<>& builder, i64 offset, llvm::Type* type);
-  bool write(llvm::IRBuilder<>& builder, i64 offset, llvm::Value* value, SlotSet& written);
+  llvm::Value* read(llvm::IRBuilder<>& builder, i64 offset, llvm::Type* type, SlotSet& read);
+  bool write(llvm::IRBuilder<>& builder, i64 offset, llvm::Value* value, SlotSet& written, SlotSet& read);
   llvm::Value* address(llvm::IRBuilder<>& builder, int slot);
 
   llvm::Instruction* allocas_;
