@@ -240,6 +240,15 @@ void optimize_by(Compile compile) {
   tier->compile = std::move(compile);
 }
 
+bool answers_awaited() { return tier != nullptr && tier->client != nullptr && tier->client->outstanding(); }
+
+void take_answers() {
+  if (!answers_awaited() || !tier->client->due()) return;
+  std::lock_guard guard(lock);
+  Stopwatch stopwatch(region_ticks);
+  for (const Answer& answer : tier->client->take()) take_answer(answer);
+}
+
 bool note_sample(Cpu& cpu, Exit& exit) {
   if (tier == nullptr) return false;
   u64 pc = cpu.pc;
@@ -247,9 +256,6 @@ bool note_sample(Cpu& cpu, Exit& exit) {
   {
     std::lock_guard guard(lock);
     Stopwatch stopwatch(region_ticks);
-    if (tier->client != nullptr && tier->client->outstanding()) {
-      for (const Answer& answer : tier->client->take()) take_answer(answer);
-    }
     if (tier->asked.size() >= max_asked || is_asked_for(pc)) return false;
     Generation& generation = *current.load(std::memory_order_relaxed);
     visit_waiting(generation, pc, true);

@@ -32,6 +32,11 @@ bool install_region(u64 base, const optimizer::Region& region);
 
 // ---- For the translator's loop.
 
+// Whether regions have been asked for and not come: then take_answers() is to be called often, which puts in place what has. Mostly a
+// load each. Not under the lock.
+bool answers_awaited();
+void take_answers();
+
 // The thread's budget ran out in the block at cpu.pc. Not under the lock. May run what follows by the reference, to see where
 // branches go; true when that came to an exit.
 bool note_sample(Cpu& cpu, Exit& exit);

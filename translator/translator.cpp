@@ -26,8 +26,9 @@ using cache::Generation;
 
 namespace {
 
-// Blocks between two looks at the outside world; about 20 to 100 microseconds.
-constexpr i32 block_budget = 8192;
+// Blocks between two samples of where time goes, and two looks at the outside world; about 20 to 100 microseconds. While regions are
+// awaited it is given out in slices: code that runs a few blocks here and the rest in a region uses it up slowly.
+constexpr i32 block_budget = 8192, budget_slices = 8;
 
 int fork_copy = -1;  // between before_fork and after_fork_in_*
 
@@ -108,6 +109,8 @@ void call_back_threads() {
   for (Cpu* cpu : attached) __atomic_store_n(&cpu->budget, -1, __ATOMIC_RELEASE);
 }
 
+bool last_slice_used(Cpu& cpu) { return cpu.budget_slices == 0 || --cpu.budget_slices == 0; }
+
 void remember_target(Cpu& cpu, u64 code) {
   cpu.jump_cache[(cpu.pc >> 2) & (aarch64::jump_cache_size - 1)] = {cpu.pc, reinterpret_cast<const void*>(code)};
 }
@@ -115,7 +118,11 @@ void remember_target(Cpu& cpu, u64 code) {
 }  // namespace
 
 bool poll_wanted(Cpu& cpu) {
-  if (budget_used_up(cpu)) __atomic_store_n(&cpu.budget, block_budget, __ATOMIC_RELAXED);
+  if (budget_used_up(cpu)) {
+    if (cpu.budget_slices == 0 && answers_awaited()) cpu.budget_slices = budget_slices;
+    i32 budget = cpu.budget_slices != 0 ? block_budget / budget_slices : block_budget;
+    __atomic_store_n(&cpu.budget, budget, __ATOMIC_RELAXED);
+  }
   return __atomic_exchange_n(&cpu.poll_requested, 0, __ATOMIC_ACQUIRE) != 0;
 }
 
@@ -198,14 +205,16 @@ Exit run(Cpu& cpu) {
       case ExitReason::poll: {
         auto [pc, entry] = static_cast<Generation*>(cpu.generation)->poll_site(cpu.exit_operand);
         cpu.pc = pc;
+        take_answers();
         if (!budget_used_up(cpu))
           stale = entry;
-        else if (Exit exit; note_sample(cpu, exit))
+        else if (Exit exit; last_slice_used(cpu) && note_sample(cpu, exit))
           return exit;
         if (poll_wanted(cpu)) return {ExitReason::poll};
         break;
       }
       case ExitReason::region_poll:
+        take_answers();
         if (poll_wanted(cpu)) return {ExitReason::poll};
         break;
       case ExitReason::tagged:

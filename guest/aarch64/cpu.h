@@ -52,6 +52,7 @@ struct alignas(64) Cpu {
   ReturnEntry return_stack[return_stack_size];
   void* generation;    // the code memory this thread runs in
   u32 poll_requested;  // by request_poll(), until a poll exit takes it
+  u32 budget_slices;   // that the budget is given out in and that are left, with the current one; 0: it is one piece
   // What handle_fault() found out about the fault that run() is going to report.
   i32 fault_signal, fault_code;
   u32 fault_write;

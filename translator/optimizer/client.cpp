@@ -23,12 +23,15 @@ constexpr int max_failures = 3;         // connections in a row that came to not
 constexpr u64 retry_after_ms = 1000;    // after such a one
 constexpr u64 worth_starting_ms = 50;   // of cpu time, for what a process that ends has to say
 constexpr int max_packets_a_look = 16;  // what a guest may have to copy at a time
+constexpr u64 look_every_ns = 500'000;  // two system calls, about half a microsecond
 
-u64 milliseconds(clockid_t clock) {
+u64 nanoseconds(clockid_t clock) {
   timespec t{};
   clock_gettime(clock, &t);
-  return static_cast<u64>(t.tv_sec) * 1000 + static_cast<u64>(t.tv_nsec) / 1000000;
+  return static_cast<u64>(t.tv_sec) * 1000000000 + static_cast<u64>(t.tv_nsec);
 }
+
+u64 milliseconds(clockid_t clock) { return nanoseconds(clock) / 1000000; }
 
 // Which socket this is, for as long as the machine runs; 0 when the descriptor is none.
 u64 cookie_of(int fd) {
@@ -59,7 +62,7 @@ struct Client::State {
   std::optional<Listing> listing;  // of the region that comes next
   int failures = 0;
   bool given_up = false;
-  u64 retry_at = 0, looked_at = 0;
+  u64 retry_at = 0;
   std::vector<u8> buffer;
   State* left_behind = nullptr;  // of a parent in which another thread was changing it: it cannot even be freed
 
@@ -306,14 +309,17 @@ u64 Client::submit(const Request& request, bool listed) {
   return state.next_id++;
 }
 
+bool Client::due() const {
+  return outstanding() && nanoseconds(CLOCK_MONOTONIC) >= looked_at_.load(std::memory_order_relaxed) + look_every_ns;
+}
+
 std::vector<Answer> Client::take() {
   std::vector<Answer> answers;
   Turn turn(*this);
   if (!turn) return answers;
   State& state = *state_;
-  u64 now = milliseconds(CLOCK_MONOTONIC_COARSE);
-  if (state.fd >= 0 && now != state.looked_at) {
-    state.looked_at = now;
+  looked_at_.store(nanoseconds(CLOCK_MONOTONIC), std::memory_order_relaxed);
+  if (state.fd >= 0) {
     if (!state.answered) forget_go_between();
     if (cookie_of(state.fd) == state.cookie) {
       for (int i = 0; i < max_packets_a_look && state.receive(answers);) i++;

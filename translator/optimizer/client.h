@@ -68,7 +68,10 @@ class Client {
   // Whether take() may have something to give: one load.
   bool outstanding() const { return outstanding_.load(std::memory_order_relaxed) != 0; }
 
-  // What has come since; mostly nothing. Looks at the socket at most once a millisecond or so.
+  // Whether that is worth a look: no thread has taken one within half a millisecond. A load more often than not, else a clock's time.
+  bool due() const;
+
+  // What has come since; mostly nothing.
   std::vector<Answer> take();
 
   // At a process's end: what got warm and not hot, with its heat, so that it adds up over many short processes. One system call where
@@ -84,6 +87,7 @@ class Client {
 
   std::unique_ptr<State> state_;
   std::atomic<u32> outstanding_ = 0;
+  std::atomic<u64> looked_at_ = 0;  // by take(): CLOCK_MONOTONIC, ns
   std::atomic<bool> given_up_ = false;
   std::atomic<bool> busy_ = false;  // a thread is in one of the functions above
 };

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -75,7 +76,8 @@ bool is_listening(int fd) {
 
 // It must never be in a guest's way.
 void step_back() {
-  if (nice(10) == -1) log(Log::optimizer, "nice failed");
+  // Where ferry has started it, it is there.
+  if (getpriority(PRIO_PROCESS, 0) < 10) setpriority(PRIO_PROCESS, 0, 10);
   sched_param none{};
   sched_setscheduler(0, SCHED_BATCH, &none);
   prctl(PR_SET_NAME, "ferry-optimizer");
