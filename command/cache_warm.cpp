@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/program_options.hpp>
 #include <charconv>
 #include <climits>
 #include <csignal>
@@ -18,6 +17,7 @@
 #include <unordered_map>
 
 #include "command/options.h"
+#include "command/words.h"
 #include "loader/functions.h"
 #include "sysroots/home.h"
 #include "sysroots/progress.h"
@@ -298,18 +298,9 @@ std::expected<WarmRequest, std::string> parse_warm(std::span<char* const> argume
   WarmRequest request;
   po::options_description description;
   description.add_options()("limit", po::value<std::string>())("path", po::value<std::vector<std::string>>());
-  po::positional_options_description positions;
-  positions.add("path", -1);
   po::variables_map values;
   try {
-    std::vector<std::string> words(arguments.begin(), arguments.end());
-    using namespace po::command_line_style;
-    po::store(po::command_line_parser(words)
-                  .options(description)
-                  .positional(positions)
-                  .style(unix_style & ~allow_guessing)
-                  .run(),
-              values);
+    values = read_words(arguments, description, "path", -1);
   } catch (const po::error& error) {
     return std::unexpected(error.what());
   }

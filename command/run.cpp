@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <climits>
@@ -59,6 +60,13 @@ std::string absolute(const std::string& path) {
   return getcwd(directory, sizeof directory) != nullptr ? std::string{directory} + "/" + path : "";
 }
 
+// Made now if need be, and not when something is hot enough to be shown.
+std::string dump_directory(const std::string& name) {
+  if ((mkdir(name.c_str(), 0700) != 0 && errno != EEXIST) || access((name + "/").c_str(), W_OK | X_OK) != 0)
+    fatal("--dump-regions " + name + ": " + strerror(errno), "name a directory that files can be made in", 2);
+  return absolute(name);
+}
+
 void use_store(syscalls::Handover& handover) {
   // A set-user-ID program's caller must not say where ferry finds code.
   if (getauxval(AT_SECURE) != 0) return;
@@ -85,7 +93,7 @@ syscalls::Handover settings(const Options& options) {
   if (getauxval(AT_SECURE) == 0) {
     handover.perf_map = options.perf_map;
     handover.jitdump = options.jitdump;
-    if (options.dump_regions) handover.dump_directory = absolute(*options.dump_regions);
+    if (options.dump_regions) handover.dump_directory = dump_directory(*options.dump_regions);
   }
   if (options.cache) use_store(handover);
   handover.optimizer = options.optimizer && getauxval(AT_SECURE) == 0;

@@ -1,12 +1,12 @@
 #include "command/sysroot_command.h"
 
-#include <boost/program_options.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "command/words.h"
 #include "guest/check.h"
 #include "sysroots/create.h"
 #include "sysroots/subprocess.h"
@@ -69,17 +69,7 @@ po::variables_map parse(std::span<char* const> arguments, bool all) {
         "mirror", po::value<std::string>()->default_value(""))("keyring", po::value<std::string>()->default_value(""))(
         "force", po::bool_switch());
   }
-  po::positional_options_description positions;
-  positions.add("name", 1);
-  po::variables_map values;
-  std::vector<std::string> words(arguments.begin(), arguments.end());
-  using namespace po::command_line_style;
-  po::store(po::command_line_parser(words)
-                .options(description)
-                .positional(positions)
-                .style(unix_style & ~allow_guessing)
-                .run(),
-            values);
+  po::variables_map values = read_words(arguments, description, "name", 1);
   if (values.count("name") == 0) throw po::error("the sysroot's name is missing");
   return values;
 }

@@ -41,6 +41,8 @@ with tempfile.TemporaryDirectory() as name:
     refuses(127, "ferry sysroot create", "-L", "nosuch", "/bin/true")
     refuses(127, "no such directory", "-L", "./nosuch", "/bin/true")
     refuses(126, "log file", "--log-file", f"{name}/no/such", "/bin/true")
+    refuses(2, "--dump-regions", "--dump-regions", f"{name}/no/such", "/bin/true")
+    refuses(2, "--dump-regions", "--dump-regions", f"{name}/plain", "/bin/true")
     refuses(2, "sysroot help", "sysroot")
     refuses(2, "sysroot help", "sysroot", "nosuch")
     refuses(2, "cache help", "cache")

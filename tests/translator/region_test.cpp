@@ -225,11 +225,17 @@ TEST_F(Regions, ChainWithBlocksAndEachOther) {
   EXPECT_EQ(1000u, guest.cpu.x[9]);
 }
 
-TEST_F(Regions, FaultsGoOnAtTheirEdge) {
+class LoadingRegions : public Regions {
+ protected:
+  LoadingRegions() {
+    add_loads(code);
+    EXPECT_TRUE(translator::install_region(code.begin(), loading_region(code)));
+  }
   Code code;
-  add_loads(code);
   Guest guest;
-  ASSERT_TRUE(translator::install_region(code.begin(), loading_region(code)));
+};
+
+TEST_F(LoadingRegions, FaultsGoOnAtTheirEdge) {
   guest.cpu.x[1] = 0x1008;
   guest.cpu.x[2] = 5;
   translator::Exit exit = guest.run(code.begin());
@@ -244,11 +250,7 @@ TEST_F(Regions, FaultsGoOnAtTheirEdge) {
   EXPECT_EQ(77u, guest.cpu.x[3]);
 }
 
-TEST_F(Regions, FaultsWithoutAnEdgeLeaveCpuAsItIs) {
-  Code code;
-  add_loads(code);
-  Guest guest;
-  ASSERT_TRUE(translator::install_region(code.begin(), loading_region(code)));
+TEST_F(LoadingRegions, FaultsWithoutAnEdgeLeaveCpuAsItIs) {
   u64 value = 11;
   guest.cpu.x[1] = reinterpret_cast<u64>(&value);
   guest.cpu.x[4] = 0x2010;
@@ -262,11 +264,7 @@ TEST_F(Regions, FaultsWithoutAnEdgeLeaveCpuAsItIs) {
 }
 
 // The reference runs the load, and the block behind it the rest.
-TEST_F(Regions, TaggedAddressesAreLoadedFrom) {
-  Code code;
-  add_loads(code);
-  Guest guest;
-  ASSERT_TRUE(translator::install_region(code.begin(), loading_region(code)));
+TEST_F(LoadingRegions, TaggedAddressesAreLoadedFrom) {
   u64 value = 11;
   guest.cpu.x[1] = reinterpret_cast<u64>(&value) | u64{0x5a} << 56;
   guest.cpu.x[4] = reinterpret_cast<u64>(&value);

@@ -96,6 +96,19 @@ CompiledRegion compile_loop(const Code& code) {
   return std::move(*compiled);
 }
 
+// The loop as a region, and a guest that is about to run it for ever.
+struct EndlessLoop {
+  Code code;
+  Guest guest;
+  EndlessLoop() {
+    Machine::instance();
+    add_loop(code);
+    set_up(guest.cpu, code, ~u64{0});
+    CompiledRegion loop = compile_loop(code);
+    EXPECT_TRUE(translator::install_region(loop.base, loop.region));
+  }
+};
+
 // Runs the loop for ever and checks it at each poll, `polls` times.
 void check_polls(Cpu& cpu, const Code& code, int polls) {
   u64 turns = 0;
@@ -119,38 +132,26 @@ void check_polls(Cpu& cpu, const Code& code, int polls) {
 
 TEST(RegionPolls, ASignalFindsTheLoopAsItIs) {
   if (__has_feature(thread_sanitizer)) GTEST_SKIP() << "the sanitizer keeps signals back while translated code runs";
-  Machine::instance();
-  Code code;
-  add_loop(code);
-  Guest guest;
-  set_up(guest.cpu, code, ~u64{0});
-  CompiledRegion loop = compile_loop(code);
-  ASSERT_TRUE(translator::install_region(loop.base, loop.region));
+  EndlessLoop loop;
   struct sigaction action{};
   action.sa_handler = [](int) { translator::request_poll(*running); };
   sigaction(SIGALRM, &action, nullptr);
   itimerval often{{0, 300}, {0, 300}}, never{};
   setitimer(ITIMER_REAL, &often, nullptr);
-  check_polls(guest.cpu, code, 400);
+  check_polls(loop.guest.cpu, loop.code, 400);
   setitimer(ITIMER_REAL, &never, nullptr);
 }
 
 TEST(RegionPolls, AnotherThreadStopsTheLoop) {
-  Machine::instance();
-  Code code;
-  add_loop(code);
-  Guest guest;
-  set_up(guest.cpu, code, ~u64{0});
-  CompiledRegion loop = compile_loop(code);
-  ASSERT_TRUE(translator::install_region(loop.base, loop.region));
+  EndlessLoop loop;
   std::atomic<bool> done = false;
   std::thread other([&] {
     while (!done) {
-      translator::request_poll(guest.cpu);
+      translator::request_poll(loop.guest.cpu);
       usleep(50);
     }
   });
-  check_polls(guest.cpu, code, 200);
+  check_polls(loop.guest.cpu, loop.code, 200);
   done = true;
   other.join();
 }
@@ -190,23 +191,17 @@ TEST(RegionPolls, InvalidationLosesNothing) {
 
 // Code that is changed under a region that would never end.
 TEST(RegionPolls, ChangedCodeEndsTheLoop) {
-  Machine::instance();
-  Code code;
-  add_loop(code);
-  Guest guest;
-  set_up(guest.cpu, code, ~u64{0});
-  CompiledRegion loop = compile_loop(code);
-  ASSERT_TRUE(translator::install_region(loop.base, loop.region));
+  EndlessLoop loop;
   std::thread other([&] {
     usleep(20000);
-    code.replace(last, "brk", "");
-    code.invalidate(last);
+    loop.code.replace(last, "brk", "");
+    loop.code.invalidate(last);
   });
-  EXPECT_EQ(translator::run(guest.cpu).reason, translator::ExitReason::breakpoint);
+  EXPECT_EQ(translator::run(loop.guest.cpu).reason, translator::ExitReason::breakpoint);
   other.join();
-  EXPECT_EQ(guest.cpu.pc, code.at(last));
-  EXPECT_GT(guest.cpu.x[0], 0u);
-  expect_turns(guest.cpu, guest.cpu.x[0]);
+  EXPECT_EQ(loop.guest.cpu.pc, loop.code.at(last));
+  EXPECT_GT(loop.guest.cpu.x[0], 0u);
+  expect_turns(loop.guest.cpu, loop.guest.cpu.x[0]);
 }
 
 }  // namespace
