@@ -98,10 +98,10 @@ CompiledRegion compile_loop(const Code& code) {
 
 // The loop as a region, and a guest that is about to run it for ever.
 struct EndlessLoop {
+  Machine& machine = Machine::instance();  // before there are guests
   Code code;
   Guest guest;
   EndlessLoop() {
-    Machine::instance();
     add_loop(code);
     set_up(guest.cpu, code, ~u64{0});
     CompiledRegion loop = compile_loop(code);
