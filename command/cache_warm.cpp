@@ -255,17 +255,17 @@ class Warming {
         continue;
       }
       // A small function is a region as a whole, with its loops.
-      if (end - begin <= small_function) loops.clear();
-      loops.insert(loops.begin(), begin);
-      if (!warm_at(file, loops)) return false;
+      bool small = end - begin <= small_function;
+      if (!warm_at(file, {begin}, small ? loops : std::vector<u64>{})) return false;
+      if (!small && !warm_at(file, loops)) return false;
     }
     return warm_at(file, straight);
   }
 
-  bool warm_at(optimizer::FileCode& file, const std::vector<u64>& places) {
+  bool warm_at(optimizer::FileCode& file, const std::vector<u64>& places, const std::vector<u64>& loops = {}) {
     for (u64 pc : places) {
       if (file.is_region_entry(pc)) continue;
-      if (auto request = file.form_at(pc); request && !send(file, *request)) return false;
+      if (auto request = file.form_at(pc, loops); request && !send(file, *request)) return false;
     }
     return true;
   }

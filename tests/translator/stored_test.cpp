@@ -58,6 +58,29 @@ void add_function(Code& code, size_t count, u32 addend) {
   code.add("ret", "rn=30");
 }
 
+// A region is also entered where a call that it makes returns to: it is not to be found by that.
+TEST_F(Stored, AreFoundWhereTheyCall) {
+  Code code;
+  code.add("bl", "imm26=4");
+  code.add("svc").add("hint_0").add("hint_0");
+  code.add("add_imm", "sf=1 imm12=0 rn=30 rd=9").add("movz", "sf=1 imm16=3 rd=1");
+  code.add("bl", "imm26=5");
+  code.add("sub_imm", "sf=1 imm12=1 rn=1 rd=1").add("cbnz", "sf=1 imm19=-2 rt=1").add("ret", "rn=9").add("hint_0");
+  code.add("add_imm", "sf=1 imm12=7 rn=0 rd=0").add("ret", "rn=30");
+  Guest guest;
+  ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+  ASSERT_EQ(21u, guest.cpu.x[0]);
+  store(code.at(4));
+  code.invalidate(0);
+  u64 before = loaded();
+  for (int i = 0; i < 100; i++) {
+    guest.cpu.x[0] = 0;
+    ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+    ASSERT_EQ(21u, guest.cpu.x[0]);
+  }
+  EXPECT_LT(before, loaded());
+}
+
 TEST_F(Stored, ComeToBlocksThatAreVisitedOften) {
   Code code;
   add_function(code, 12, 3);

@@ -10,6 +10,7 @@ namespace ferry::optimizer {
 namespace {
 
 constexpr u64 page_size = 4096;
+constexpr size_t max_loop_entries = 8;
 constexpr u64 page_floor(u64 address) { return address & ~(page_size - 1); }
 
 }  // namespace
@@ -39,7 +40,7 @@ u32 FileCode::regions_at(u64 pc) const {
   return segment == nullptr ? 0 : regions_[(pc - segment->address + segment->offset) / 4];
 }
 
-std::optional<Request> FileCode::form_at(u64 pc) {
+std::optional<Request> FileCode::form_at(u64 pc, std::span<const u64> loops) {
   const Segment* segment = segment_of(pc);
   if (segment == nullptr) return {};
   Mapping mapping{.begin = page_floor(segment->address),
@@ -48,7 +49,15 @@ std::optional<Request> FileCode::form_at(u64 pc) {
                   .offset = page_floor(segment->offset),
                   .unchanging = true};
   BranchProfile none;
-  return form({.code = *this, .branches = none, .mapping = mapping, .pc = pc, .heat = 0});
+  auto request = form({.code = *this, .branches = none, .mapping = mapping, .pc = pc, .heat = 0});
+  for (u64 loop : loops) {
+    if (!request || request->entries.size() > max_loop_entries) break;
+    u64 offset = loop - request->base;
+    auto holds = [&](const Stretch& stretch) { return offset - stretch.offset < 4 * stretch.words.size(); };
+    bool is_new = std::ranges::find(request->entries, offset) == request->entries.end();
+    if (is_new && std::ranges::any_of(request->stretches, holds)) request->entries.push_back(static_cast<u32>(offset));
+  }
+  return request;
 }
 
 std::vector<u64> FileCode::loops_in(u64 begin, u64 end) {

@@ -25,8 +25,9 @@ class FileCode : public Code {
   u32 regions_at(u64 pc) const override;
   bool is_region_entry(u64 pc) const override { return entries_.contains(pc); }
 
-  // What is to be compiled for the code that begins at the linked address: a function or a loop. Without heat: nobody knows.
-  std::optional<Request> form_at(u64 pc);
+  // What is to be compiled for the code that begins at the linked address: a function or a loop. Without heat: nobody knows. It is
+  // entered at those of the loops too that are part of it: a guest may be in one of them when it finds the region.
+  std::optional<Request> form_at(u64 pc, std::span<const u64> loops = {});
 
   // Where loops begin in a function: what branches lead back to.
   std::vector<u64> loops_in(u64 begin, u64 end);

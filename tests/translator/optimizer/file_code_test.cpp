@@ -53,6 +53,14 @@ TEST_F(FileCodeTest, LoopsAreWhereBranchesLeadBack) {
   EXPECT_EQ(loop->stretches[0].words.size(), 3u);
 }
 
+TEST_F(FileCodeTest, AFunctionIsEnteredAtItsLoops) {
+  FileCode file = code();
+  std::vector<u64> loops = {text + 4, text + 4, text + 0x800, text - 4};
+  auto request = file.form_at(text, loops);
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->entries, (std::vector<u32>{0, 4}));
+}
+
 TEST_F(FileCodeTest, WhatHasBeenAskedForIsCounted) {
   FileCode file = code();
   EXPECT_EQ(file.regions_at(text), 0u);
