@@ -77,6 +77,8 @@ void make_strict(llvm::ConstrainedFPIntrinsic& call) {
   };
   call.setArgOperand(call.arg_size() - 1, metadata("fpexcept.strict"));
   if (call.getRoundingMode()) call.setArgOperand(call.arg_size() - 2, metadata("round.dynamic"));
+  // LLVM would compute what is exact, also where it is a zero whose sign goes by the rounding mode.
+  call.addFnAttr(llvm::Attribute::NoBuiltin);
 }
 }  // namespace
 
