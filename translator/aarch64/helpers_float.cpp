@@ -547,27 +547,28 @@ using namespace ferry::aarch64;
   FloatLanes ferry_a64_##name##suffix(Cpu* cpu, FloatLanes a, FloatLanes b, u32 bytes) { \
     return each_lane<format, name<format>>(*cpu, a, b, bytes);                           \
   }
-#define BOTH(format, suffix)                                                                                        \
-  FloatLanes ferry_a64_nans_2##suffix(Cpu* cpu, FloatLanes a, FloatLanes b, FloatLanes result) {                    \
-    return nans_2<format>(*cpu, a, b, result);                                                                      \
-  }                                                                                                                 \
-  FloatLanes ferry_a64_nans_3##suffix(Cpu* cpu, FloatLanes addend, FloatLanes a, FloatLanes b, FloatLanes result) { \
-    return nans_3<format>(*cpu, addend, a, b, result);                                                              \
-  }                                                                                                                 \
-  FloatLanes ferry_a64_min_max##suffix(Cpu* cpu, FloatLanes a, FloatLanes b, u32 select) {                          \
-    return min_max_lanes<format>(*cpu, a, b, select);                                                               \
-  }                                                                                                                 \
-  u64 ferry_a64_to_integer##suffix(Cpu* cpu, u64 bits, u32 conversion, u64 fraction_bits) {                         \
-    return to_integer<format>(*cpu, bits, {conversion}, static_cast<int>(fraction_bits));                           \
-  }                                                                                                                 \
-  FloatLanes ferry_a64_to_integers##suffix(Cpu* cpu, FloatLanes a, u32 conversion, u64 fraction_bits, u32 bytes) {  \
-    return to_integers<format>(*cpu, a, {conversion}, static_cast<int>(fraction_bits), bytes);                      \
-  }                                                                                                                 \
-  EACH_1(reciprocal_estimate, suffix, format, reciprocal_estimate<format>)                                          \
-  EACH_1(root_estimate, suffix, format, root_estimate<format>)                                                      \
-  EACH_1(reciprocal_exponent, suffix, format, reciprocal_exponent<format>)                                          \
-  EACH_2(multiply_extended, suffix, format)                                                                         \
-  EACH_2(reciprocal_step, suffix, format)                                                                           \
+#define BOTH(format, suffix)                                                                                           \
+  FERRY_KEEPS_REGISTERS FloatLanes ferry_a64_nans_2##suffix(Cpu* cpu, FloatLanes a, FloatLanes b, FloatLanes result) { \
+    return nans_2<format>(*cpu, a, b, result);                                                                         \
+  }                                                                                                                    \
+  FERRY_KEEPS_REGISTERS FloatLanes ferry_a64_nans_3##suffix(Cpu* cpu, FloatLanes addend, FloatLanes a, FloatLanes b,   \
+                                                            FloatLanes result) {                                       \
+    return nans_3<format>(*cpu, addend, a, b, result);                                                                 \
+  }                                                                                                                    \
+  FERRY_KEEPS_REGISTERS FloatLanes ferry_a64_min_max##suffix(Cpu* cpu, FloatLanes a, FloatLanes b, u32 select) {       \
+    return min_max_lanes<format>(*cpu, a, b, select);                                                                  \
+  }                                                                                                                    \
+  u64 ferry_a64_to_integer##suffix(Cpu* cpu, u64 bits, u32 conversion, u64 fraction_bits) {                            \
+    return to_integer<format>(*cpu, bits, {conversion}, static_cast<int>(fraction_bits));                              \
+  }                                                                                                                    \
+  FloatLanes ferry_a64_to_integers##suffix(Cpu* cpu, FloatLanes a, u32 conversion, u64 fraction_bits, u32 bytes) {     \
+    return to_integers<format>(*cpu, a, {conversion}, static_cast<int>(fraction_bits), bytes);                         \
+  }                                                                                                                    \
+  EACH_1(reciprocal_estimate, suffix, format, reciprocal_estimate<format>)                                             \
+  EACH_1(root_estimate, suffix, format, root_estimate<format>)                                                         \
+  EACH_1(reciprocal_exponent, suffix, format, reciprocal_exponent<format>)                                             \
+  EACH_2(multiply_extended, suffix, format)                                                                            \
+  EACH_2(reciprocal_step, suffix, format)                                                                              \
   EACH_2(root_step, suffix, format)
 
 extern "C" {

@@ -29,24 +29,42 @@ inline constexpr u32 select_minimum = 1, select_number = 2;
 
 }  // namespace ferry::aarch64
 
+// Of the helpers that every operation has a call of in case a NaN comes out: they keep all registers, so that the code around
+// the calls need not be ready to save its own.
+#if defined(__x86_64__)
+#define FERRY_KEEPS_REGISTERS __attribute__((preserve_all))
+#else
+#define FERRY_KEEPS_REGISTERS
+#endif
+
 extern "C" {
 // FPProcessNaNs() for every lane of `result` that is a NaN; the default NaN where neither operand is one.
-ferry::aarch64::FloatLanes ferry_a64_nans_2_s(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
-                                              ferry::aarch64::FloatLanes b, ferry::aarch64::FloatLanes result);
-ferry::aarch64::FloatLanes ferry_a64_nans_2_d(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
-                                              ferry::aarch64::FloatLanes b, ferry::aarch64::FloatLanes result);
+FERRY_KEEPS_REGISTERS ferry::aarch64::FloatLanes ferry_a64_nans_2_s(ferry::aarch64::Cpu* cpu,
+                                                                    ferry::aarch64::FloatLanes a,
+                                                                    ferry::aarch64::FloatLanes b,
+                                                                    ferry::aarch64::FloatLanes result);
+FERRY_KEEPS_REGISTERS ferry::aarch64::FloatLanes ferry_a64_nans_2_d(ferry::aarch64::Cpu* cpu,
+                                                                    ferry::aarch64::FloatLanes a,
+                                                                    ferry::aarch64::FloatLanes b,
+                                                                    ferry::aarch64::FloatLanes result);
 // FPProcessNaNs3() of addend + a * b, with "infinity times zero plus quiet NaN" invalid.
-ferry::aarch64::FloatLanes ferry_a64_nans_3_s(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes addend,
-                                              ferry::aarch64::FloatLanes a, ferry::aarch64::FloatLanes b,
-                                              ferry::aarch64::FloatLanes result);
-ferry::aarch64::FloatLanes ferry_a64_nans_3_d(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes addend,
-                                              ferry::aarch64::FloatLanes a, ferry::aarch64::FloatLanes b,
-                                              ferry::aarch64::FloatLanes result);
+FERRY_KEEPS_REGISTERS ferry::aarch64::FloatLanes ferry_a64_nans_3_s(ferry::aarch64::Cpu* cpu,
+                                                                    ferry::aarch64::FloatLanes addend,
+                                                                    ferry::aarch64::FloatLanes a,
+                                                                    ferry::aarch64::FloatLanes b,
+                                                                    ferry::aarch64::FloatLanes result);
+FERRY_KEEPS_REGISTERS ferry::aarch64::FloatLanes ferry_a64_nans_3_d(ferry::aarch64::Cpu* cpu,
+                                                                    ferry::aarch64::FloatLanes addend,
+                                                                    ferry::aarch64::FloatLanes a,
+                                                                    ferry::aarch64::FloatLanes b,
+                                                                    ferry::aarch64::FloatLanes result);
 // FPMax(), FPMin(), FPMaxNum(), FPMinNum() of every lane; `select` as above.
-ferry::aarch64::FloatLanes ferry_a64_min_max_s(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
-                                               ferry::aarch64::FloatLanes b, ferry::u32 select);
-ferry::aarch64::FloatLanes ferry_a64_min_max_d(ferry::aarch64::Cpu* cpu, ferry::aarch64::FloatLanes a,
-                                               ferry::aarch64::FloatLanes b, ferry::u32 select);
+FERRY_KEEPS_REGISTERS ferry::aarch64::FloatLanes ferry_a64_min_max_s(ferry::aarch64::Cpu* cpu,
+                                                                     ferry::aarch64::FloatLanes a,
+                                                                     ferry::aarch64::FloatLanes b, ferry::u32 select);
+FERRY_KEEPS_REGISTERS ferry::aarch64::FloatLanes ferry_a64_min_max_d(ferry::aarch64::Cpu* cpu,
+                                                                     ferry::aarch64::FloatLanes a,
+                                                                     ferry::aarch64::FloatLanes b, ferry::u32 select);
 // FPToFixed(): `bits` is the number's representation, `conversion` an IntegerConversion's value.
 ferry::u64 ferry_a64_to_integer_s(ferry::aarch64::Cpu* cpu, ferry::u64 bits, ferry::u32 conversion,
                                   ferry::u64 fraction_bits);
