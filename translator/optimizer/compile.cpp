@@ -26,6 +26,7 @@
 #include "translator/optimizer/lanes.h"
 #include "translator/optimizer/lift.h"
 #include "translator/optimizer/listing.h"
+#include "translator/optimizer/nan_checks.h"
 #include "translator/optimizer/pack.h"
 #include "translator/optimizer/target.h"
 
@@ -108,6 +109,7 @@ struct Compiler::State {
     passes.addPass(llvm::InstCombinePass(llvm::InstCombineOptions().setVerifyFixpoint(false)));
     passes.addPass(llvm::SimplifyCFGPass());
     passes.addPass(llvm::EarlyCSEPass());
+    passes.addPass(NanChecksPass());
     passes.addPass(LanesPass());
     passes.addPass(ColdCodePass());
     passes.addPass(AddressesPass());
