@@ -62,11 +62,30 @@ class ColdValues {
         if (contains(operand)) excluded.push_back(llvm::cast<Instruction>(operand));
       }
     }
+    keep_plain_phis(function);
   }
 
   bool contains(const Value* value) const { return values_.contains(value); }
 
  private:
+  // A phi of what is in registers anyway is best left alone: to choose among them later takes the same and the number of an edge.
+  void keep_plain_phis(llvm::Function& function) {
+    llvm::SmallVector<const Instruction*, 64> computed;
+    std::unordered_set<const Value*> choosing;
+    for (BasicBlock& block : function) {
+      for (Instruction& instruction : block) {
+        if (contains(&instruction) && !llvm::isa<PHINode>(instruction)) computed.push_back(&instruction);
+      }
+    }
+    while (!computed.empty()) {
+      for (const llvm::User* user : computed.pop_back_val()->users()) {
+        auto* phi = llvm::dyn_cast<PHINode>(user);
+        if (phi != nullptr && contains(phi) && choosing.insert(phi).second) computed.push_back(phi);
+      }
+    }
+    std::erase_if(values_, [&](const Value* value) { return llvm::isa<PHINode>(value) && !choosing.contains(value); });
+  }
+
   bool has_hot_user(const Value& value) const {
     for (const llvm::User* user : value.users()) {
       if (!contains(user) && !is_cold(*llvm::cast<Instruction>(user)->getParent())) return true;
