@@ -391,6 +391,23 @@ TEST_F(OptimizerProcess, HotterRequestsComeFirst) {
   EXPECT_EQ(answers[3].id, cool);
 }
 
+TEST_F(OptimizerProcess, ShortRequestsComeBeforeLongOnesThatAreAsHot) {
+  Client client(options_);
+  ask(client, request_of(1));
+  Gate gate;
+  ASSERT_NE(client.submit(gate.request(100)), 0u);
+  Request large = request_of(10, 12);
+  large.stretches[0].words.resize(1000, 0xd503201f);
+  u64 slow = client.submit(large), quick = client.submit(request_of(11, 12)), hot = client.submit(request_of(12, 24));
+  ask(client, request_of(1));  // known: when it is answered the others are in the queue
+  gate.open_it();
+  std::vector<Answer> answers = wait_for(client, 4);
+  ASSERT_EQ(answers.size(), 4u);
+  EXPECT_EQ(answers[1].id, hot);
+  EXPECT_EQ(answers[2].id, quick);
+  EXPECT_EQ(answers[3].id, slow);
+}
+
 // The fake optimiser's queue has room for 256.
 TEST_F(OptimizerProcess, AFullQueueDropsTheCoolest) {
   std::vector<std::unique_ptr<Client>> clients;
@@ -466,6 +483,27 @@ TEST_F(OptimizerProcess, AKilledClientIsNoMatter) {
   gate.open_it();
   EXPECT_EQ(ask(client, gate.request()).kind, Answer::Kind::region);
   EXPECT_EQ(ask(client, request_of(2)).kind, Answer::Kind::region);
+}
+
+TEST_F(OptimizerProcess, WhatOnlyAnEndedGuestHadUseForIsNotCompiled) {
+  Client client(options_);
+  EXPECT_EQ(ask(client, request_of(1)).region.instructions, 1u);
+  Gate gate;
+  ASSERT_NE(client.submit(gate.request(100)), 0u);
+  pid_t child = fork();
+  if (child == 0) {
+    client.after_fork_in_child();
+    for (u32 i = 0; i < 5; i++) client.submit(request_of(20 + i));
+    Request storable = request_of(30);
+    storable.storable = true;
+    client.submit(storable);
+    raise(SIGKILL);
+  }
+  waitpid(child, nullptr, 0);
+  ask(client, request_of(1));  // known: when it is answered the child's end is
+  gate.open_it();
+  EXPECT_EQ(wait_for(client, 1).at(0).region.instructions, 2u);
+  EXPECT_EQ(ask(client, request_of(2)).region.instructions, 4u);
 }
 
 TEST_F(OptimizerProcess, AForkedChildHasAConnectionOfItsOwn) {

@@ -163,6 +163,7 @@ void Server::compile(Connection* connection, u64 id, Request request, std::vecto
   if (connection != nullptr) job.waiting.emplace_back(connection->number(), id);
   if (!fresh) return;
   job.request = std::move(request);
+  for (const Stretch& stretch : job.request.stretches) job.instructions += stretch.words.size();
   job.bytes = std::move(bytes);
   job.key = key;
   job.listed = listed;
@@ -189,13 +190,13 @@ Worker* Server::idle_worker() {
 
 void Server::dispatch() {
   for (;;) {
-    Job* hottest = nullptr;
+    Job* next = nullptr;
     for (auto& [key, job] : jobs_)
-      if (job.worker == nullptr && (hottest == nullptr || job.heat > hottest->heat)) hottest = &job;
-    Worker* worker = hottest != nullptr ? idle_worker() : nullptr;
+      if (job.worker == nullptr && (next == nullptr || job.urgency() > next->urgency())) next = &job;
+    Worker* worker = next != nullptr ? idle_worker() : nullptr;
     if (worker == nullptr) return;
-    hottest->worker = worker;
-    worker->begin(hottest->bytes, hottest->listed);
+    next->worker = worker;
+    worker->begin(next->bytes, next->listed);
   }
 }
 
@@ -247,8 +248,15 @@ void Server::log_totals() const {
       in_words(times_).c_str());
 }
 
+// With what they alone have asked for and nobody could find in a store.
 void Server::forget_closed() {
-  std::erase_if(connections_, [](const auto& item) { return item.second->closed(); });
+  if (std::erase_if(connections_, [](const auto& item) { return item.second->closed(); }) == 0) return;
+  std::erase_if(jobs_, [&](const auto& item) {
+    const Job& job = item.second;
+    auto is_there = [&](const auto& waiter) { return connections_.contains(waiter.first); };
+    bool asked_for = !job.waiting.empty();  // or made of samples that add up
+    return asked_for && job.worker == nullptr && !job.request.storable && std::ranges::none_of(job.waiting, is_there);
+  });
 }
 
 void Server::save_sometimes() {

@@ -38,9 +38,12 @@ class Server {
     std::vector<u8> bytes;
     u64 key = 0;          // request_key
     bool listed = false;  // with a listing
-    u64 heat = 0;
+    u64 heat = 0, instructions = 0;
     Worker* worker = nullptr;                  // that is at it
     std::vector<std::pair<u64, u64>> waiting;  // connection, id
+
+    // Compiling takes as long as there are instructions: first what gains the most for its time.
+    u64 urgency() const { return heat * 65536 / (instructions + 1); }
   };
 
   bool step();
