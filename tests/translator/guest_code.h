@@ -22,7 +22,9 @@ inline thread_local u64 located;  // what translator::locate() said of the last 
 
 inline void on_fault(int signal, siginfo_t* info, void* context) {
   if (fix_up_guest_access(context)) return;
-  if (running != nullptr) located = raw(translator::locate(*running, stencil::interrupted_pc(context)));
+  // A region's fault edge ends in a trap.
+  if (running != nullptr && (signal == SIGSEGV || signal == SIGBUS))
+    located = raw(translator::locate(*running, stencil::interrupted_pc(context)));
   if (running != nullptr && translator::handle_fault(*running, info, context)) return;
   ::signal(signal, SIG_DFL);
 }
@@ -33,6 +35,8 @@ inline void handle_guest_faults() {
   action.sa_flags = SA_SIGINFO | SA_NODEFER;
   sigaction(SIGSEGV, &action, nullptr);
   sigaction(SIGBUS, &action, nullptr);
+  sigaction(SIGILL, &action, nullptr);
+  sigaction(SIGTRAP, &action, nullptr);
 }
 
 // A page of guest code, written word by word.

@@ -47,11 +47,11 @@ counting_end:
 }
 extern "C" const ferry::u8 counting_begin[], counting_exit[], counting_base[], counting_end[];
 
-// x9 += 1; x2 = *(u64*)x1 with a fault edge, which sets x3 to 77; then the same from x4 without one, with exact state before it; then
+// x9 += 1; x2 = *(u64*)x1 with a fault edge, whose state has 77 in x3; then the same from x4 without one, with exact state before it; then
 // x5 = ferry_a64_crc32(x6, x7, 8); the exit.
 extern "C" [[gnu::naked, gnu::used]] void ferry_test_loading_code() {
   asm(R"(
-    .globl loading_begin, loading_access, loading_edge, loading_edge_base, loading_second_base, loading_helper, loading_exit, loading_end
+    .globl loading_begin, loading_access, loading_edge, loading_second_base, loading_helper, loading_exit, loading_end
 loading_begin:
     incq %c[x0] + 72(%%r12)
     movq %c[x0] + 8(%%r12), %%rax
@@ -79,23 +79,50 @@ loading_helper:
 loading_exit:
     .long 0
 loading_edge:
-    movq $77, %c[x0] + 24(%%r12)
-    .byte 0x48, 0xb8
-loading_edge_base:
-    .quad 0
-    movq %%rax, %c[pc](%%r12)
-    ret
+    ud2
 loading_end:
 )"
       :
       : [x0] "i"(biased_offset(x)), [pc] "i"(biased_offset(pc)));
 }
-extern "C" const ferry::u8 loading_begin[], loading_access[], loading_edge[], loading_edge_base[],
-    loading_second_base[], loading_helper[], loading_exit[], loading_end[];
+extern "C" const ferry::u8 loading_begin[], loading_access[], loading_edge[], loading_second_base[], loading_helper[],
+    loading_exit[], loading_end[];
+
+// x2 = *(u64*)x1 with values in a general register, below the stack pointer, in XMM3, and where x8 is not 0 in XMM20.
+extern "C" [[gnu::naked, gnu::used]] void ferry_test_values_code() {
+  asm(R"(
+    .globl values_begin, values_access, values_edge, values_trap, values_exit, values_end
+values_begin:
+    movq %c[x0] + 8(%%r12), %%rax
+    movabsq $0x1111222233334444, %%r15
+    movq $-100, -24(%%rsp)
+    vmovq %%r15, %%xmm3
+    vpbroadcastq %%xmm3, %%xmm3
+    cmpq $0, %c[x0] + 64(%%r12)
+    je values_access
+    vmovdqa64 %%xmm3, %%xmm20
+values_access:
+    movq (%%rax), %%rcx
+    movq %%rcx, %c[x0] + 16(%%r12)
+    .byte 0xe9
+values_exit:
+    .long 0
+values_edge:
+    incq %%r15
+values_trap:
+    ud2
+values_end:
+)"
+      :
+      : [x0] "i"(biased_offset(x)));
+}
+extern "C" const ferry::u8 values_begin[], values_access[], values_edge[], values_trap[], values_exit[], values_end[];
 
 namespace ferry::test {
 namespace {
 
+using optimizer::FaultSource;
+using optimizer::FaultValue;
 using optimizer::Region;
 using optimizer::RelocationKind;
 using stencil::Patch;
@@ -153,9 +180,11 @@ Region loading_region(const Code& code) {
       {distance(loading_begin, loading_second_base), Patch::abs_64, RelocationKind::base, 0, 4},
       {distance(loading_begin, loading_helper), Patch::abs_64, RelocationKind::helper, 0, 0},
       {distance(loading_begin, loading_exit), Patch::pc_32, RelocationKind::exit, 0, -4},
-      {distance(loading_begin, loading_edge_base), Patch::abs_64, RelocationKind::base, 0, 0},
   };
   region.fault_edges = {{distance(loading_begin, loading_access), distance(loading_begin, loading_edge)}};
+  region.fault_states = {{distance(loading_begin, loading_edge), 0, 0, 1}};
+  region.fault_lists = {0};
+  region.fault_values = {{77, 24, 8, FaultSource::constant, 0}};
   region.lines = {{0, 0}, {distance(loading_begin, loading_second_base), 4}};
   add_stretch(region, code, 0, 3);
   region.instructions = 3;
@@ -248,6 +277,128 @@ TEST_F(LoadingRegions, FaultsGoOnAtTheirEdge) {
   EXPECT_EQ(code.begin(), located);
   EXPECT_EQ(5u, guest.cpu.x[2]);
   EXPECT_EQ(77u, guest.cpu.x[3]);
+}
+
+constexpr u16 field_of_vector(u32 n) { return static_cast<u16>(offsetof(translator::Cpu, vectors) + 16 * n); }
+
+// The result of the steps, in x20 where it has 8 bytes.
+u16 add_expression(Region& region, const std::vector<FaultValue>& steps, u16 field = 160, u16 size = 8) {
+  u64 first = region.fault_lists.size();
+  for (const FaultValue& step : steps) {
+    region.fault_lists.push_back(static_cast<u16>(region.fault_values.size()));
+    region.fault_values.push_back(step);
+  }
+  i64 place = static_cast<i64>(first | u64{steps.size()} << 32);
+  region.fault_values.push_back({place, field, size, FaultSource::expression, 0});
+  return static_cast<u16>(region.fault_values.size() - 1);
+}
+
+Region values_region(const Code& code) {
+  Region region;
+  region.code.assign(values_begin, values_end);
+  region.entries = {{0, 0, true}};
+  region.exits = {4};
+  region.relocations = {{distance(values_begin, values_exit), Patch::pc_32, RelocationKind::exit, 0, -4}};
+  region.fault_edges = {{distance(values_begin, values_access), distance(values_begin, values_edge)}};
+  region.lines = {{0, 0}};
+  add_stretch(region, code, 0, 1);
+  region.instructions = 1;
+  return region;
+}
+
+// Goes through bytes, as on its way from the optimiser's process.
+void install_with(const Code& code, Region region, const std::vector<u16>& list) {
+  u32 first = static_cast<u32>(region.fault_lists.size());
+  region.fault_lists.insert(region.fault_lists.end(), list.begin(), list.end());
+  region.fault_states = {{distance(values_begin, values_trap), 0, first, static_cast<u32>(list.size())}};
+  auto read = optimizer::read_region(optimizer::write_region(region));
+  ASSERT_TRUE(read);
+  ASSERT_TRUE(translator::install_region(code.begin(), *read));
+}
+
+constexpr i64 r15 = 15, place_on_stack = -24;
+constexpr u64 in_r15 = 0x1111222233334445, on_stack = ~u64{0} - 99;
+
+TEST_F(Regions, FaultsTakeValuesFromWhereTheyAre) {
+  Code code;
+  add_loads(code);
+  Guest guest;
+  guest.cpu.x[1] = 0x1008;
+  guest.cpu.x[8] = __builtin_cpu_supports("avx512vl");
+  guest.cpu.v = 1;
+  Region region = values_region(code);
+  region.fault_values = {{r15, 24, 8, FaultSource::general, 0},
+                         {place_on_stack, 32, 8, FaultSource::stack, 0},
+                         {-77, 40, 8, FaultSource::constant, 0},
+                         {12, 48, 8, FaultSource::base, 0},
+                         {3, field_of_vector(2), 16, FaultSource::vector, 0},
+                         {20, field_of_vector(31), 16, FaultSource::vector, 0},
+                         {r15, static_cast<u16>(field_of_vector(5) + 8), 8, FaultSource::general, 0},
+                         {1, offsetof(translator::Cpu, n), 1, FaultSource::constant, 0},
+                         {place_on_stack, 248, 8, FaultSource::stack, 0}};
+  install_with(code, region, {0, 1, 2, 3, 4, 5, 6, 7, 8});
+  guest.cpu.vectors[5].d[0] = 5;
+  EXPECT_EQ(ExitReason::fault, guest.run(code.begin()).reason);
+  EXPECT_EQ(code.begin(), guest.cpu.pc);
+  EXPECT_EQ(in_r15, guest.cpu.x[3]);
+  EXPECT_EQ(on_stack, guest.cpu.x[4]);
+  EXPECT_EQ(static_cast<u64>(-77), guest.cpu.x[5]);
+  EXPECT_EQ(code.at(3), guest.cpu.x[6]);
+  EXPECT_EQ(on_stack, guest.cpu.sp);
+  u64 upper = guest.cpu.x[8] != 0 ? in_r15 - 1 : 0;
+  for (int half : {0, 1}) {
+    EXPECT_EQ(in_r15 - 1, guest.cpu.vectors[2].d[half]);
+    EXPECT_EQ(upper, guest.cpu.vectors[31].d[half]);
+    EXPECT_EQ(half == 0 ? 5 : in_r15, guest.cpu.vectors[5].d[half]);
+  }
+  EXPECT_EQ(1u, guest.cpu.n);
+  EXPECT_EQ(1u, guest.cpu.v);
+}
+
+TEST_F(Regions, FaultsComputeValues) {
+  constexpr FaultValue a{r15, 0, 8, FaultSource::general, 0}, b{place_on_stack, 0, 8, FaultSource::stack, 0},
+      low_a{r15, 0, 1, FaultSource::general, 0}, low_b{place_on_stack, 0, 4, FaultSource::stack, 0};
+  auto constant = [](i64 value) { return FaultValue{value, 0, 8, FaultSource::constant, 0}; };
+  auto step = [](FaultSource source, u16 bits, i64 value = 0) { return FaultValue{value, 0, bits, source, 0}; };
+  struct Case {
+    std::vector<FaultValue> steps;
+    u64 result;
+  };
+  const Case cases[] = {
+      {{a, b, step(FaultSource::add, 64)}, in_r15 - 100},
+      {{a, b, step(FaultSource::add, 8)}, 0xe1},
+      {{a, b, step(FaultSource::subtract, 64)}, in_r15 + 100},
+      {{b, constant(3), step(FaultSource::multiply, 64)}, static_cast<u64>(-300)},
+      {{a, constant(0xff), step(FaultSource::bit_and, 64)}, 0x45},
+      {{low_a, constant(0x100), step(FaultSource::bit_or, 64)}, 0x145},
+      {{a, a, step(FaultSource::bit_xor, 64)}, 0},
+      {{low_a, constant(60), step(FaultSource::shift_left, 64)}, u64{5} << 60},
+      {{b, constant(60), step(FaultSource::shift_right, 64)}, 15},
+      {{b, constant(64), step(FaultSource::shift_right, 64)}, 0},
+      {{low_b, constant(2), step(FaultSource::shift_right_signed, 32)}, 0xffffffff - 24},
+      {{low_b, constant(2), step(FaultSource::shift_right, 32)}, (0xffffffff - 99) >> 2},
+      {{low_b, step(FaultSource::extend_sign, 64, 32)}, on_stack},
+      {{b, step(FaultSource::truncate, 4)}, 12},
+      {{a, a, step(FaultSource::equal, 1)}, 1},
+      {{a, b, step(FaultSource::equal, 1)}, 0},
+      {{a, b, step(FaultSource::less, 1)}, 1},
+      {{a, b, step(FaultSource::less_signed, 1, 64)}, 0},
+      {{low_b, constant(1), step(FaultSource::less_signed, 1, 32)}, 1},
+      {{low_b, constant(1), step(FaultSource::less_signed, 1, 64)}, 0},
+      {{constant(2), a, b, step(FaultSource::select, 64)}, in_r15},
+      {{constant(0), a, b, step(FaultSource::select, 64)}, on_stack},
+  };
+  for (const Case& each : cases) {
+    Code code;
+    add_loads(code);
+    Guest guest;
+    guest.cpu.x[1] = 0x1008;
+    Region region = values_region(code);
+    u16 value = add_expression(region, each.steps);
+    install_with(code, region, {value});
+    EXPECT_EQ(ExitReason::fault, guest.run(code.begin()).reason);
+    EXPECT_EQ(each.result, guest.cpu.x[20]) << &each - cases;
+  }
 }
 
 TEST_F(LoadingRegions, FaultsWithoutAnEdgeLeaveCpuAsItIs) {

@@ -88,6 +88,10 @@ class Generation {
 
   // Where to go on after a fault of a region's host instruction at the run address; 0 when it is none of their accesses.
   u64 fault_edge(u64 run) const;
+  // What the trap at the run address asks for; null when it is none of a region's fault edges.
+  const RegionFaultState* fault_state(u64 run) const {
+    return code.contains(run) ? regions.fault_state(static_cast<u32>(run - code.run_base())) : nullptr;
+  }
 
   // The edge of a link thunk's exit_operand.
   const Edge& edge_at(u64 exit_operand) const;

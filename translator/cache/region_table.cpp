@@ -20,10 +20,18 @@ void each_page(const InstalledRegion& region, F&& f) {
 }  // namespace
 
 RegionTable::RegionTable(size_t code_size)
-    : entries(code_size / 64), lines(code_size / 8), fault_edges(code_size / 8), extents_(code_size / 64) {}
+    : entries(code_size / 64),
+      lines(code_size / 8),
+      fault_edges(code_size / 8),
+      fault_states(code_size / 8),
+      fault_lists(code_size),
+      fault_values(code_size / 8),
+      extents_(code_size / 64) {}
 
-bool RegionTable::has_room(size_t entry_count, size_t line_count, size_t fault_edge_count) const {
-  return entries.room() >= entry_count && lines.room() >= line_count && fault_edges.room() >= fault_edge_count &&
+bool RegionTable::has_room(const optimizer::Region& region) const {
+  return entries.room() >= region.entries.size() && lines.room() >= region.lines.size() &&
+         fault_edges.room() >= region.fault_edges.size() && fault_states.room() >= region.fault_states.size() &&
+         fault_lists.room() >= region.fault_lists.size() && fault_values.room() >= region.fault_values.size() &&
          extents_.room() >= 1;
 }
 

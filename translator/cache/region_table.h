@@ -1,12 +1,13 @@
 // The optimised regions in a generation's code memory: where they are entered, what their host code stands for, where it goes
 // on after a fault. Code offsets grow as regions are added, so every table is sorted.
-// Written under the translation lock; locate(), fault_edge() and entry_of_thunk() at any time, in signal handlers too.
+// Written under the translation lock; locate(), fault_edge(), fault_state() and entry_of_thunk() at any time, in signal handlers too.
 #pragma once
 #include <span>
 #include <unordered_map>
 #include <vector>
 
 #include "translator/cache/reserved_array.h"
+#include "translator/optimizer/region.h"
 
 namespace ferry::cache {
 
@@ -22,6 +23,12 @@ struct RegionLine {
 };
 struct RegionFaultEdge {
   u32 access, edge;
+};
+struct RegionFaultState {
+  u64 base;  // the region's
+  u32 code, offset;
+  u32 first, count;             // in the region's lists
+  u32 first_list, first_value;  // where these and its values begin
 };
 
 // Guest instructions [begin, end), consecutive.
@@ -39,13 +46,19 @@ class RegionTable {
  public:
   explicit RegionTable(size_t code_size);
 
-  bool has_room(size_t entries, size_t lines, size_t fault_edges) const;
+  bool has_room(const optimizer::Region& region) const;
 
   // The guest pc whose host code the offset belongs to; 0 outside the regions and where none is known.
   u64 locate(u32 at) const;
   bool contains(u32 at) const;
   // Where to go on after a fault of the host instruction at the offset; 0 when it is not an access of a region's.
   u32 fault_edge(u32 at) const;
+  // What the trap at the offset asks for; null when it is none of a fault edge.
+  const RegionFaultState* fault_state(u32 at) const { return fault_states.find_sorted<&RegionFaultState::code>(at); }
+  // By its place in fault_lists.
+  const optimizer::FaultValue& fault_value(u32 first_value, u32 place) const {
+    return fault_values[first_value + fault_lists[place]];
+  }
   const RegionEntry* entry_of_thunk(u32 thunk) const { return entries.find_sorted<&RegionEntry::thunk>(thunk); }
 
   // Under the lock. The region's rows of the public arrays have been pushed already.
@@ -68,6 +81,9 @@ class RegionTable {
   ReservedArray<RegionEntry> entries;
   ReservedArray<RegionLine> lines;
   ReservedArray<RegionFaultEdge> fault_edges;
+  ReservedArray<RegionFaultState> fault_states;
+  ReservedArray<u16> fault_lists;
+  ReservedArray<optimizer::FaultValue> fault_values;
   std::vector<InstalledRegion> regions;  // dead ones too
 
  private:

@@ -22,11 +22,12 @@ using llvm::Value;
 
 bool is_cold(const BasicBlock& block) {
   const BasicBlock* last = &block;
-  for (int i = 0; i < 3 && !llvm::isa<llvm::ReturnInst>(last->getTerminator()); i++) {
+  auto leaves = [&] { return llvm::isa<llvm::ReturnInst, llvm::UnreachableInst>(last->getTerminator()); };
+  for (int i = 0; i < 3 && !leaves(); i++) {
     last = last->getUniqueSuccessor();
     if (last == nullptr || llvm::isa<PHINode>(last->front())) return false;
   }
-  return llvm::isa<llvm::ReturnInst>(last->getTerminator());
+  return leaves();
 }
 
 namespace {

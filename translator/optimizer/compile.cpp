@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include "llvm/CodeGen/MachineModuleInfo.h"
+#include "llvm/CodeGen/Passes.h"
 #include "llvm/CodeGen/TargetPassConfig.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/IR/LegacyPassManager.h"
@@ -23,6 +25,7 @@
 #include "translator/optimizer/addresses.h"
 #include "translator/optimizer/cold_code.h"
 #include "translator/optimizer/comparisons.h"
+#include "translator/optimizer/fault_states.h"
 #include "translator/optimizer/lanes.h"
 #include "translator/optimizer/lift.h"
 #include "translator/optimizer/listing.h"
@@ -123,11 +126,29 @@ struct Compiler::State {
     modules.clear();
   }
 
+  // What TargetMachine::addPassesToEmitFile() adds, and a pass of our own once instructions are selected.
+  bool add_generator(llvm::legacy::PassManager& to) {
+    auto& target = static_cast<llvm::LLVMTargetMachine&>(*machine);
+    auto* info = new llvm::MachineModuleInfoWrapperPass(&target);
+    llvm::TargetPassConfig* config = target.createPassConfig(to);
+    config->setDisableVerify(true);
+    to.add(config);
+    to.add(info);
+    if (config->addISelPasses()) return false;
+    to.add(make_frame_pass());
+    config->addMachinePasses();
+    config->setInitialized();
+    if (target.addAsmPrinter(to, stream, nullptr, llvm::CodeGenFileType::ObjectFile, info->getMMI().getContext()))
+      return false;
+    to.add(llvm::createFreeMachineFunctionPass());
+    return true;
+  }
+
   // The object file of a module with debugging information, which the generator that is kept does not see.
   std::optional<llvm::StringRef> generate_once(llvm::Module& module) {
     llvm::legacy::PassManager once;
     object.clear();
-    if (machine->addPassesToEmitFile(once, stream, nullptr, llvm::CodeGenFileType::ObjectFile)) return std::nullopt;
+    if (!add_generator(once)) return std::nullopt;
     once.run(module);
     return llvm::StringRef(object.data(), object.size());
   }
@@ -136,8 +157,7 @@ struct Compiler::State {
   std::optional<llvm::StringRef> generate(llvm::Module& module) {
     if (!generator) {
       generator.emplace();
-      if (machine->addPassesToEmitFile(*generator, stream, nullptr, llvm::CodeGenFileType::ObjectFile))
-        return std::nullopt;
+      if (!add_generator(*generator)) return std::nullopt;
     }
     object.clear();
     generator->run(module);
@@ -183,6 +203,7 @@ std::optional<Region> Compiler::compile(const Request& request, std::string& why
   if (listed && !list(*lifted->module, listing->before, why)) return std::nullopt;
   u64 after_lift = cpu_ns();
   state_->optimise(*lifted->function);
+  settle_fault_states(*lifted->function, lifted->faults);
   if (listed && !list(*lifted->module, listing->after, why)) return std::nullopt;
   // The constrained intrinsics are strict by themselves; with the attribute X86 would put a WAIT after every access.
   lifted->function->removeFnAttr(llvm::Attribute::StrictFP);

@@ -140,6 +140,7 @@ class Installer {
     for (const FaultEdge& edge : region_.fault_edges)
       generation_.regions.fault_edges.push(
           {static_cast<u32>(code_ + edge.access), static_cast<u32>(code_ + edge.edge)});
+    record_fault_states();
     cache::InstalledRegion installed{static_cast<u32>(first_thunk_),
                                      static_cast<u32>(end_),
                                      first_entry,
@@ -148,6 +149,17 @@ class Installer {
     for (const Stretch& stretch : region_.stretches)
       installed.ranges.push_back({pc_of(stretch.offset), pc_of(stretch.offset) + 4 * stretch.words.size()});
     generation_.regions.add(std::move(installed));
+  }
+
+  void record_fault_states() {
+    cache::RegionTable& regions = generation_.regions;
+    u32 first_list = static_cast<u32>(regions.fault_lists.size());
+    u32 first_value = static_cast<u32>(regions.fault_values.size());
+    for (u16 index : region_.fault_lists) regions.fault_lists.push(index);
+    for (const FaultValue& value : region_.fault_values) regions.fault_values.push(value);
+    for (const FaultState& state : region_.fault_states)
+      regions.fault_states.push({base_, static_cast<u32>(code_ + state.code), state.offset, state.first, state.count,
+                                 first_list, first_value});
   }
 
   // Last: from here on threads run it.
@@ -195,7 +207,7 @@ bool helpers_known(const Region& region) {
 bool has_room(const Generation& generation, const Region& region) {
   size_t most = thunks_size(region) + region.code.size() + 2 * code_alignment;
   return generation.code.size() - generation.used >= most && generation.edges.room() >= region.exits.size() &&
-         generation.regions.has_room(region.entries.size(), region.lines.size(), region.fault_edges.size());
+         generation.regions.has_room(region);
 }
 
 void install(Generation& generation, const Region& region, u64 base) { Installer(generation, region, base).install(); }

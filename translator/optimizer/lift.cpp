@@ -3,7 +3,7 @@
 #include <cstddef>
 
 #include "llvm/IR/DIBuilder.h"
-#include "llvm/Transforms/Utils/BasicBlockUtils.h"
+#include "llvm/IR/Intrinsics.h"
 #include "translator/optimizer/lifter.h"
 #include "translator/optimizer/target.h"
 #include "translator/stencil/carried.h"
@@ -282,14 +282,14 @@ void Lifter::build_loader() {
   jump_to(function_, loader->getArg(0), loader->getArg(1), Slots::load_carried(builder_, unbiased(loader->getArg(0))));
 }
 
-namespace {
-// What every fault edge of a node writes back with the same values, so that one block can do it for all: the code generator's
-// time goes with the size of these blocks.
-SlotSet shared_by_faults(const Node& node) {
-  if (node.fault_ends.size() < 2) return {};
-  return node.arriving & ~node.before_last_fault;
+// The values that a fault needs, where they happen to be: a trap tells the signal handler to look there (fault_states.h).
+void Lifter::map_state(const WriteBack& write_back, const SlotSet& set) {
+  std::vector<Value*> operands{builder_.getInt64(faults_.size()), builder_.getInt32(0)};
+  LiftedFault& fault = faults_.emplace_back(LiftedFault{write_back.offset, {}});
+  slots_->read_all(builder_, set, operands, fault.values);
+  builder_.CreateIntrinsic(llvm::Intrinsic::experimental_stackmap, {}, operands)->setDoesNotThrow();
+  builder_.CreateIntrinsic(llvm::Intrinsic::trap, {}, {});
 }
-}  // namespace
 
 // What may be in variables only when a node begins, by iteration to the least solution.
 void Lifter::find_arriving() {
@@ -365,16 +365,10 @@ void Lifter::write_states_back() {
     const Node& node = nodes_[write_back.node];
     SlotSet set = write_back.written | (node.arriving & write_back.passing);
     if (write_back.carries) set &= ~Slots::carried();
-    slots_->write_back(builder_, write_back.shares ? set & ~shared_by_faults(node) : set);
-  }
-  for (const Node& node : nodes_) {
-    SlotSet shared = shared_by_faults(node);
-    if (shared.none()) continue;
-    BasicBlock* block = new_block();
-    for (Instruction* end : node.fault_ends) llvm::ReplaceInstWithInst(end, llvm::BranchInst::Create(block));
-    builder_.SetInsertPoint(block);
-    slots_->write_back(builder_, shared);
-    builder_.CreateRetVoid();
+    if (write_back.fault)
+      map_state(write_back, set);
+    else
+      slots_->write_back(builder_, set);
   }
 }
 
@@ -402,7 +396,7 @@ std::optional<Lifted> Lifter::run(std::string& why) {
   // After its entries, so that the first of them shares its cache line.
   function_->removeFromParent();
   module_->getFunctionList().push_back(function_);
-  return Lifted{std::move(module_), function_, std::move(entries_), std::move(exits_), lifted_};
+  return Lifted{std::move(module_), function_, std::move(entries_), std::move(exits_), std::move(faults_), lifted_};
 }
 
 std::optional<Lifted> lift(const Request& request, SemanticsLibrary& semantics, const llvm::DataLayout& layout,

@@ -1,10 +1,12 @@
 // From guest code to LLVM IR: one function for a region, with the semantic functions inlined, guest registers and flags in
-// local variables, an edge for every access that may fault, and the state written back wherever control leaves.
+// local variables, an edge for every access that may fault, and the state written back wherever control leaves: at a fault by a stack
+// map (fault_states.h).
 #pragma once
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "translator/optimizer/fault_states.h"
 #include "translator/optimizer/region.h"
 #include "translator/optimizer/semantics_library.h"
 
@@ -31,6 +33,7 @@ struct Lifted {
   llvm::Function* function = nullptr;
   std::vector<LiftedEntry> entries;
   std::vector<i32> exits;
+  std::vector<LiftedFault> faults;  // by the number of the stack map
   u32 instructions = 0;
 };
 

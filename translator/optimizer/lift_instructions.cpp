@@ -131,17 +131,11 @@ Value* lane_of_store(Value* stored) {
 }
 }  // namespace
 
-// The block that makes Cpu exact when an access of the instruction faults, and leaves.
+// Where an access of the instruction goes on when it faults.
 BasicBlock* Lifter::make_fault_edge(u32 offset) {
   BasicBlock* block = new_block();
   builder_.SetInsertPoint(block);
-  note_write_back(builder_.CreateStore(pc_value(offset), field(offsetof(Cpu, pc))));
-  Instruction* end = builder_.CreateRetVoid();
-  if (passing_.any()) {
-    write_backs_.back().shares = true;
-    nodes_[current_].before_last_fault = written_;
-    nodes_[current_].fault_ends.push_back(end);
-  }
+  write_backs_.push_back({builder_.CreateUnreachable(), current_, written_, passing_, false, true, offset});
   return block;
 }
 

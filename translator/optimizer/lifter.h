@@ -47,14 +47,12 @@ struct Node {
   u32 context = root, offset = 0;
   bool in_loop = false;
   BasicBlock* head = nullptr;
-  BasicBlock* tail = nullptr;            // ends it, once it is lifted
-  SlotSet written;                       // what it leaves in variables and not in Cpu
-  SlotSet passing;                       // what of the state that came in it has not stored
-  SlotSet arriving;                      // what may be in variables only when it begins
-  SlotSet read, set;                     // what it reads before it sets it; what it sets
-  SlotSet loaded;                        // what is in variables when it begins, whichever way control came
-  SlotSet before_last_fault;             // what it has written when its last access may fault
-  std::vector<Instruction*> fault_ends;  // terminators of its fault edges' blocks
+  BasicBlock* tail = nullptr;  // ends it, once it is lifted
+  SlotSet written;             // what it leaves in variables and not in Cpu
+  SlotSet passing;             // what of the state that came in it has not stored
+  SlotSet arriving;            // what may be in variables only when it begins
+  SlotSet read, set;           // what it reads before it sets it; what it sets
+  SlotSet loaded;              // what is in variables when it begins, whichever way control came
   std::vector<u32> successors;
 };
 
@@ -63,8 +61,9 @@ struct WriteBack {
   Instruction* before;
   u32 node;
   SlotSet written, passing;
-  bool shares;   // a fault edge that leaves what the node's edges have in common to one block
   bool carries;  // a way out that takes registers along
+  bool fault;    // of the guest instruction at `offset`: not by stores, but by a stack map
+  u32 offset;
 };
 
 class Lifter {
@@ -112,6 +111,7 @@ class Lifter {
   void build_entry_table(llvm::ArrayRef<llvm::Constant*> blocks);
   void build_loader();
   void write_states_back();
+  void map_state(const WriteBack& write_back, const SlotSet& set);
 
   // IR.
   Value* field(u64 offset) { return builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), cpu_, offset); }
@@ -127,7 +127,7 @@ class Lifter {
   void jump_to(Value* code, Value* cpu, Value* argument, llvm::ArrayRef<Value*> carried);
   Value* carried_entry(Value* code);
   void note_write_back(Instruction* before, bool carries = false) {
-    write_backs_.push_back({before, current_, written_, passing_, false, carries});
+    write_backs_.push_back({before, current_, written_, passing_, carries, false, 0});
   }
   llvm::MDNode* weights(u32 first, u32 second) { return llvm::MDBuilder(context_).createBranchWeights(first, second); }
 
@@ -153,6 +153,7 @@ class Lifter {
   std::vector<u32> entry_nodes_;
   std::vector<Instruction*> entry_ends_;  // of the blocks that lead to their nodes
   std::map<u32, u32> entry_index_;        // by node
+  std::vector<LiftedFault> faults_;
   std::vector<i32> exits_;
   std::map<i64, u32> exit_index_;
   std::vector<SlotSet> loop_reads_;  // by node: what the loops from it on read

@@ -55,6 +55,8 @@ constexpr u64 assumed_address = u64{1} << 32;
 
 constexpr u32 no_place = ~u32{0};
 
+constexpr char maps_section[] = ".llvm_stackmaps";
+
 class Packer {
  public:
   Packer(const ELFObjectFileBase& object, const Lifted& lifted, Region& region)
@@ -73,6 +75,8 @@ class Packer {
     if (!settle_entries()) return why = "an entry is missing", false;
     if (region_.code.size() > max_code_bytes) return why = "more code than a region may have", false;
     read_faults();
+    const char* problem;
+    if (!read_fault_states(maps_, region_.body, lifted_.faults, region_, problem)) return why = problem, false;
     read_lines();
     region_.exits = lifted_.exits;
     return true;
@@ -98,6 +102,8 @@ class Packer {
       // Of each entry there is a relocation.
       for (const LiftedEntry& entry : lifted_.entries)
         region_.entries.push_back({entry.offset, no_place, entry.in_map});
+    } else if (name_of(section) == maps_section) {
+      maps_ = llvm::cantFail(section.getContents());
     } else if ((elf.getFlags() & llvm::ELF::SHF_ALLOC) != 0 && section.getSize() != 0 && !section.isBSS() &&
                elf.getType() == llvm::ELF::SHT_PROGBITS) {
       placed_[section.getIndex()] = append(llvm::cantFail(section.getContents()), section.getAlignment().value());
@@ -234,6 +240,7 @@ class Packer {
   std::map<u64, u32> placed_;  // section index -> code offset
   std::map<std::string, u32> slots_;
   std::string faults_;
+  llvm::StringRef maps_;
   size_t text_end_ = 0;
 };
 

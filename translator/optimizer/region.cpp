@@ -3,7 +3,9 @@
 #include "translator/optimizer/region.h"
 
 #include <algorithm>
+#include <cstddef>
 
+#include "guest/aarch64/cpu.h"
 #include "translator/optimizer/bytes.h"
 #include "translator/stencil/host.h"
 
@@ -16,7 +18,7 @@ namespace {
 
 constexpr u32 request_magic = 0x51525246;  // "FRRQ"
 constexpr u32 region_magic = 0x4e475246;   // "FRGN"
-constexpr u32 format = 2;                  // counted up with every change of what follows
+constexpr u32 format = 3;                  // counted up with every change of what follows
 
 constexpr u32 page_size = 4096;
 constexpr u32 max_span = max_region_pages * page_size;  // bytes of guest memory that a region lies in
@@ -25,6 +27,9 @@ constexpr u32 max_path = 4096;
 constexpr u32 max_exits = 0x10000, max_helpers = 0x1000;  // what a relocation's index can name
 constexpr u32 max_helper_name = 256;
 constexpr u32 max_places = max_code_bytes / 2;  // of any kind in the code
+constexpr u32 max_fault_lists = u32{1} << 20;
+constexpr u32 max_state_values = 128;  // fields of Cpu
+constexpr i64 max_frame = 1 << 16;     // bytes of host stack
 
 void put_stretches(ByteWriter& out, const std::vector<Stretch>& stretches) {
   out.put(static_cast<u32>(stretches.size()));
@@ -116,6 +121,83 @@ void get_helpers(ByteReader& in, Region& region) {
   }
 }
 
+bool is_guest_state(u64 field, u64 size) {
+  using aarch64::Cpu;
+  static_assert(offsetof(Cpu, x) == 0 && offsetof(Cpu, zero) == 32 * 8);
+  if (field < offsetof(Cpu, zero)) return size == 8 && field % 8 == 0;
+  if (field - offsetof(Cpu, n) < 4) return size == 1;
+  return field - offsetof(Cpu, vectors) < sizeof Cpu::vectors && (size == 8 || size == 16) && field % size == 0;
+}
+
+bool is_sound(const FaultValue& value) {
+  switch (value.source) {
+    case FaultSource::constant:
+    case FaultSource::base:
+      return value.size <= 8;
+    case FaultSource::general:
+      return value.size <= 8 && value.value >= 0 && value.value < stencil::general_registers;
+    case FaultSource::vector:
+      return value.size <= 16 && value.value >= 0 && value.value < stencil::vector_registers;
+    case FaultSource::stack:
+      return value.size <= 16 && value.value >= -stencil::red_zone && value.value <= max_frame;
+    case FaultSource::expression:
+      return value.size <= 8;
+    default:
+      bool has_width = value.source == FaultSource::extend_sign || value.source == FaultSource::less_signed;
+      return is_step(value.source) && value.size >= 1 && value.size <= 64 &&
+             (!has_width || (value.value >= 1 && value.value <= 64));
+  }
+}
+
+// One result is left of what the list's steps find on their stack.
+bool is_sound_expression(const Region& region, const FaultValue& expression) {
+  u64 first = static_cast<u64>(expression.value) & 0xffffffff, count = static_cast<u64>(expression.value) >> 32;
+  if (count > region.fault_lists.size() || first > region.fault_lists.size() - count || count > max_fault_steps)
+    return false;
+  u32 depth = 0;
+  for (u64 i = 0; i < count; i++) {
+    const FaultValue& step = region.fault_values[region.fault_lists[first + i]];
+    if (step.source == FaultSource::expression) return false;
+    u32 taken = is_step(step.source) ? operands_of(step.source) : 0;
+    if (!is_step(step.source) && (step.size == 0 || step.size > 8)) return false;
+    if (depth < taken) return false;
+    depth += 1 - taken;
+    if (depth > max_fault_depth) return false;
+  }
+  return depth == 1;
+}
+
+void get_fault_states(ByteReader& in, Region& region) {
+  region.fault_states = in.get_array<FaultState>(max_places);
+  region.fault_lists = in.get_array<u16>(max_fault_lists);
+  region.fault_values = in.get_array<FaultValue>(0x10000);
+  u32 previous = 0;
+  for (const FaultState& state : region.fault_states) {
+    in.require(&state == region.fault_states.data() || state.code > previous);
+    in.require(state.code < region.code.size() && stencil::is_fault_trap(std::span{region.code}.subspan(state.code)));
+    in.require(lies_in(region.stretches, state.offset));
+    in.require(state.count <= region.fault_lists.size() && state.first <= region.fault_lists.size() - state.count);
+    if (!in.good()) return;
+    previous = state.code;
+  }
+  for (u16 index : region.fault_lists) in.require(index < region.fault_values.size());
+  for (const FaultValue& value : region.fault_values) in.require(is_sound(value) && value.reserved == 0);
+  if (!in.good()) return;
+  for (const FaultValue& value : region.fault_values)
+    in.require(value.source != FaultSource::expression || is_sound_expression(region, value));
+  // Lists may overlap, but hardly as much as to make this take long.
+  u64 listed = 0;
+  for (const FaultState& state : region.fault_states) {
+    listed += state.count;
+    in.require(state.count <= max_state_values && listed <= 16 * u64{max_fault_lists});
+    if (!in.good()) return;
+    for (u32 i = 0; i < state.count; i++) {
+      const FaultValue& value = region.fault_values[region.fault_lists[state.first + i]];
+      in.require(!is_step(value.source) && is_guest_state(value.field, value.size));
+    }
+  }
+}
+
 void get_places(ByteReader& in, Region& region) {
   region.fault_edges = in.get_array<FaultEdge>(max_places);
   u32 previous = 0;
@@ -124,6 +206,7 @@ void get_places(ByteReader& in, Region& region) {
     in.require(&edge == region.fault_edges.data() || edge.access > previous);
     previous = edge.access;
   }
+  get_fault_states(in, region);
   region.lines = in.get_array<Line>(max_places);
   previous = 0;
   for (const Line& line : region.lines) {
@@ -202,6 +285,9 @@ std::vector<u8> write_region(const Region& region) {
     out.put(relocation.addend);
   }
   out.put_array(region.fault_edges);
+  out.put_array(region.fault_states);
+  out.put_array(region.fault_lists);
+  out.put_array(region.fault_values);
   out.put_array(region.lines);
   return out.take();
 }

@@ -51,10 +51,57 @@ struct Entry {
       in_map;  // false: for returns from calls that the region makes, where `offset` has a better entry or none is wanted
 };
 
-// A host instruction that accesses guest memory, and where to go on when it faults: code that makes Cpu exact, cpu.pc
-// included, and leaves with the exit_reason that the signal handler has set.
+// A host instruction that accesses guest memory, and where to go on when it faults: code that comes to the trap of a fault state.
 struct FaultEdge {
   u32 access, edge;  // code offsets; ascending by access
+};
+
+// What belongs in a field of Cpu when a fault state's trap is reached, and where it is; or a step in computing it. Flags are
+// computed at the fault: code for them, in every edge, would be more than all the rest.
+enum class FaultSource : u16 {
+  constant,  // `value` itself
+  base,      // the region's base + value
+  general,   // the host's general register of this number
+  vector,    // its vector register
+  stack,     // `value` bytes from its stack pointer
+  // What the steps make of it that are in fault_lists from the index in the lower half of `value` on, as many as the upper says.
+  // Each takes from a stack what it works on and leaves there its result, of which `size` bits count; values push `size` bytes.
+  expression,
+  add,
+  subtract,
+  multiply,
+  bit_and,
+  bit_or,
+  bit_xor,
+  shift_left,
+  shift_right,
+  shift_right_signed,
+  truncate,
+  extend_sign,  // from `value` bits
+  equal,
+  less,
+  less_signed,  // of `value` bits
+  select,       // the second where the first is not 0, else the third
+};
+inline constexpr u32 max_fault_depth = 16;  // of the stack
+inline constexpr u32 max_fault_steps = 80;  // of an expression
+struct FaultValue {
+  i64 value;
+  u16 field, size;  // in Cpu: a general register, a flag, a vector or its half; a step has no field: 0
+  FaultSource source;
+  u16 reserved;  // 0
+};
+constexpr bool is_step(FaultSource source) { return source > FaultSource::expression && source <= FaultSource::select; }
+constexpr u32 operands_of(FaultSource step) {
+  if (step == FaultSource::select) return 3;
+  return step == FaultSource::truncate || step == FaultSource::extend_sign ? 1 : 2;
+}
+
+// The trap by which a fault edge leaves: the signal handler makes Cpu exact, cpu.pc included.
+struct FaultState {
+  u32 code;          // of the trap; ascending
+  u32 offset;        // of the guest instruction
+  u32 first, count;  // in fault_lists
 };
 
 // The guest instruction that the host code from `code` on belongs to, for locate() and profilers; approximate.
@@ -87,6 +134,9 @@ struct Region {
   std::vector<std::string> helpers;
   std::vector<Relocation> relocations;
   std::vector<FaultEdge> fault_edges;
+  std::vector<FaultState> fault_states;
+  std::vector<u16> fault_lists;  // indices into fault_values
+  std::vector<FaultValue> fault_values;
   std::vector<Line> lines;
   std::vector<Stretch> stretches;  // the guest code it stands for: installed only where memory holds just this
   u32 instructions = 0;            // guest instructions compiled, counting one as often as it was inlined

@@ -183,4 +183,13 @@ void Slots::write_back(IRBuilder<>& builder, const SlotSet& set) {
   }
 }
 
+void Slots::read_all(IRBuilder<>& builder, const SlotSet& set, std::vector<Value*>& values,
+                     std::vector<LiftedFaultValue>& fields) {
+  for (int slot = 0; slot < slot_count; slot++) {
+    if (!set.test(static_cast<size_t>(slot))) continue;
+    values.push_back(builder.CreateLoad(variables_[slot]->getAllocatedType(), variables_[slot]));
+    fields.push_back({static_cast<u16>(offset_of(slot)), static_cast<u16>(size_of(slot)), {}});
+  }
+}
+
 }  // namespace ferry::optimizer

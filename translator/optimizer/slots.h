@@ -5,6 +5,7 @@
 
 #include "guest/types.h"
 #include "llvm/IR/IRBuilder.h"
+#include "translator/optimizer/fault_states.h"
 
 namespace ferry::optimizer {
 
@@ -32,6 +33,9 @@ class Slots {
   void set_carried(llvm::IRBuilder<>& builder, llvm::ArrayRef<llvm::Value*> values);
   // From Cpu.
   static std::vector<llvm::Value*> load_carried(llvm::IRBuilder<>& builder, llvm::Value* cpu);
+  // What write_back() would store, as values and the fields of Cpu that they belong in.
+  void read_all(llvm::IRBuilder<>& builder, const SlotSet& set, std::vector<llvm::Value*>& values,
+                std::vector<LiftedFaultValue>& fields);
 
  private:
   llvm::AllocaInst* variable(int slot);

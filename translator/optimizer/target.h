@@ -1,5 +1,7 @@
 // What the compiler must know of the host that it compiles for: how guest memory is accessed so that a fault is found again.
 #pragma once
+#include <optional>
+
 #include "guest/types.h"
 
 namespace ferry::optimizer {
@@ -21,5 +23,10 @@ AccessTemplate store_template(u32 bytes);
 // Of 4 or 8 bytes to the lowest lane of a vector register, clearing the rest, and from it.
 AccessTemplate lane_load_template(u32 bytes);
 AccessTemplate lane_store_template(u32 bytes);
+
+// Registers in stack maps have DWARF's numbers: as stencil::interrupted_general() and interrupted_vector() count them.
+extern const u32 stack_pointer_number;
+std::optional<u32> general_register(u32 dwarf_number);
+std::optional<u32> vector_register(u32 dwarf_number);
 
 }  // namespace ferry::optimizer

@@ -1,5 +1,8 @@
 // What of running translated code differs between hosts.
 #pragma once
+#include <cstring>
+#include <span>
+
 #include "guest/aarch64/cpu.h"
 #include "guest/types.h"
 #include "translator/stencil/library.h"
@@ -75,5 +78,26 @@ void leave_from_signal(void* ucontext, const aarch64::Cpu& cpu);
 void resume_at(void* ucontext, u64 pc);
 u64 interrupted_pc(const void* ucontext);
 bool fault_was_write(const void* ucontext);
+
+// In a signal handler: what the registers held. Numbers are those of the instruction set's encodings; vectors have 16 bytes.
+#if defined(__x86_64__)
+inline constexpr i64 general_registers = 16, vector_registers = 32, red_zone = 128;
+#else
+inline constexpr i64 general_registers = 31, vector_registers = 32, red_zone = 0;
+#endif
+u64 interrupted_general(const void* ucontext, u32 number);
+u64 interrupted_stack_pointer(const void* ucontext);
+void interrupted_vector(const void* ucontext, u32 number, u8* bytes);
+
+// Whether the code begins with the trap that __builtin_trap() is.
+inline bool is_fault_trap(std::span<const u8> code) {
+#if defined(__x86_64__)
+  return code.size() >= 2 && code[0] == 0x0f && code[1] == 0x0b;  // UD2
+#else
+  u32 word = 0;
+  if (code.size() >= sizeof word) memcpy(&word, code.data(), sizeof word);
+  return word == 0xd4200020;  // BRK #1
+#endif
+}
 
 }  // namespace ferry::stencil

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <functional>
 #include <random>
 
 #include "tests/translator/optimizer/sample_region.h"
+#include "translator/stencil/host.h"
 
 namespace ferry::optimizer {
 namespace {
@@ -49,6 +51,14 @@ TEST(RegionBytes, RegionRoundTrip) {
   EXPECT_EQ(back->relocations[2].addend, -4);
   ASSERT_EQ(back->fault_edges.size(), 3u);
   EXPECT_EQ(back->fault_edges[1].edge, 80u);
+  ASSERT_EQ(back->fault_states.size(), 2u);
+  EXPECT_EQ(back->fault_states[1].offset, 0x40u);
+  EXPECT_EQ(back->fault_states[0].count, 3u);
+  EXPECT_EQ(back->fault_lists, region.fault_lists);
+  ASSERT_EQ(back->fault_values.size(), 8u);
+  EXPECT_EQ(back->fault_values[1].value, 0x1000);
+  EXPECT_EQ(back->fault_values[1].field, 248u);
+  EXPECT_EQ(back->fault_values[6].source, FaultSource::less_signed);
   ASSERT_EQ(back->lines.size(), 3u);
   EXPECT_EQ(back->lines[2].offset, 0x2008u);
   EXPECT_EQ(back->instructions, 9u);
@@ -88,6 +98,43 @@ void expect_sound(const Request& request) {
   for (const IndirectTarget& seen : request.indirect_targets) ASSERT_TRUE(in_stretches(request.stretches, seen.site));
 }
 
+// Runs an expression with nothing in it: how deep its stack is afterwards, -1 when it is not sound.
+int depth_of(const Region& region, u64 place) {
+  u64 depth = 0;
+  for (u64 i = 0; i < place >> 32; i++) {
+    const FaultValue& step = region.fault_values.at(region.fault_lists.at(static_cast<u32>(place) + i));
+    if (step.source == FaultSource::expression) return -1;
+    if (!is_step(step.source) && (step.size == 0 || step.size > 8)) return -1;
+    if (is_step(step.source)) {
+      if (step.size == 0 || step.size > 64 || depth < operands_of(step.source)) return -1;
+      depth -= operands_of(step.source);
+    }
+    if (++depth > max_fault_depth) return -1;
+  }
+  return static_cast<int>(depth);
+}
+
+void expect_sound_states(const Region& region) {
+  for (const FaultState& state : region.fault_states) {
+    ASSERT_LT(state.code, region.code.size());
+    ASSERT_TRUE(in_stretches(region.stretches, state.offset));
+    for (u64 i = state.first; i < u64{state.first} + state.count; i++) {
+      const FaultValue& value = region.fault_values.at(region.fault_lists.at(i));
+      bool in_registers = value.field + value.size <= 256;
+      bool in_flags =
+          value.field >= offsetof(aarch64::Cpu, n) && value.field <= offsetof(aarch64::Cpu, v) && value.size == 1;
+      bool in_vectors = value.field >= offsetof(aarch64::Cpu, vectors) &&
+                        value.field + value.size <= offsetof(aarch64::Cpu, vectors) + sizeof aarch64::Cpu::vectors;
+      ASSERT_TRUE(in_registers || in_flags || in_vectors);
+      ASSERT_LE(value.size, 16);
+      ASSERT_FALSE(is_step(value.source));
+      if (value.source == FaultSource::expression) {
+        ASSERT_EQ(depth_of(region, static_cast<u64>(value.value)), 1);
+      }
+    }
+  }
+}
+
 void expect_sound(const Region& region) {
   size_t size = region.code.size();
   for (const Entry& entry : region.entries) {
@@ -116,6 +163,7 @@ void expect_sound(const Region& region) {
     }
   }
   for (const Line& line : region.lines) ASSERT_LT(line.code, size);
+  expect_sound_states(region);
 }
 
 TEST(RegionBytes, FlippedBitsAreRefusedOrHarmless) {
@@ -213,6 +261,53 @@ TEST(RegionBytes, RegionsThatContradictThemselvesAreRefused) {
   expect_refused([](Region& r) { r.fault_edges[2].access = 100; });
   expect_refused([](Region& r) { r.fault_edges[1].access = 0; });
   expect_refused([](Region& r) { r.lines[2].code = 100; });
+  expect_refused([](Region& r) { r.fault_states[0].code = 73; });  // no trap
+  expect_refused([](Region& r) { r.fault_states[1].code = 72; });
+  expect_refused([](Region& r) { r.fault_states[1].code = 100; });
+  expect_refused([](Region& r) { r.fault_states[0].offset = 0x1c; });
+  expect_refused([](Region& r) { r.fault_states[0].count = 8; });
+  expect_refused([](Region& r) { r.fault_states[0].first = 0xffffffff; });
+  expect_refused([](Region& r) { r.fault_states[0].first = 3; });  // steps, outside of an expression
+  expect_refused([](Region& r) { r.fault_lists[0] = 8; });
+  expect_refused([](Region& r) { r.fault_lists.assign((1 << 20) + 1, 0); });
+}
+
+TEST(RegionBytes, FaultValuesThatContradictThemselvesAreRefused) {
+  expect_refused([](Region& r) { r.fault_values[0].field = 4; });
+  expect_refused([](Region& r) { r.fault_values[0].field = 256; });  // XZR
+  expect_refused([](Region& r) { r.fault_values[0].field = offsetof(aarch64::Cpu, pc); });
+  expect_refused([](Region& r) { r.fault_values[0].field = offsetof(aarch64::Cpu, host_sp); });
+  expect_refused([](Region& r) { r.fault_values[0].field = 0xfff8; });
+  expect_refused([](Region& r) { r.fault_values[0].size = 16; });
+  expect_refused([](Region& r) { r.fault_values[0].size = 0; });
+  expect_refused([](Region& r) { r.fault_values[0].reserved = 1; });
+  expect_refused([](Region& r) { r.fault_values[0].source = FaultSource::truncate; });
+  expect_refused([](Region& r) { r.fault_values[0].source = static_cast<FaultSource>(99); });
+  expect_refused([](Region& r) { r.fault_values[3].value = 32; });
+  expect_refused([](Region& r) { r.fault_values[4].value = -1; });
+  expect_refused([](Region& r) { r.fault_values[4].value = stencil::general_registers; });
+  expect_refused([](Region& r) { r.fault_values[5].value = 1 << 20; });
+  expect_refused([](Region& r) { r.fault_values[5].value = -1024; });
+  // Its steps.
+  expect_refused([](Region& r) { r.fault_values[4].size = 9; });
+  expect_refused([](Region& r) { r.fault_values[6].size = 65; });
+  expect_refused([](Region& r) { r.fault_values[6].value = 0; });
+  expect_refused([](Region& r) { r.fault_values[7].source = FaultSource::add; });  // of one value
+  expect_refused([](Region& r) {
+    r.fault_values[7].source = FaultSource::constant;
+    r.fault_values[7].size = 8;
+  });
+  expect_refused([](Region& r) { r.fault_values[2].value = i64{5} << 32 | 3; });
+  expect_refused([](Region& r) { r.fault_values[2].value = i64{1} << 32 | 0xffffffff; });
+  expect_refused([](Region& r) { r.fault_values[2].value = 3; });  // none
+  expect_refused([](Region& r) { r.fault_lists[4] = 2; });         // itself
+  expect_refused([](Region& r) {
+    // Deeper than its stack.
+    r.fault_lists.assign(max_fault_depth + 1, 4);
+    for (u32 i = 0; i < max_fault_depth; i++) r.fault_lists.push_back(6);
+    r.fault_states = {};
+    r.fault_values[2].value = i64{2 * max_fault_depth + 1} << 32;
+  });
   expect_refused([](Region& r) { std::swap(r.lines[0], r.lines[2]); });
 }
 

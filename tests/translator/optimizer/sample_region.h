@@ -1,5 +1,9 @@
 // A request and a region with something in every field, for tests of what carries them.
 #pragma once
+#include <cstddef>
+#include <cstring>
+
+#include "guest/aarch64/cpu.h"
 #include "translator/optimizer/region.h"
 
 namespace ferry::optimizer {
@@ -17,7 +21,17 @@ inline Request sample_request() {
   return request;
 }
 
+inline void place_trap(Region& region, u32 at) {
+#if defined(__x86_64__)
+  constexpr u8 trap[] = {0x0f, 0x0b};
+#else
+  constexpr u8 trap[] = {0x20, 0x00, 0x20, 0xd4};
+#endif
+  memcpy(&region.code[at], trap, sizeof trap);
+}
+
 inline Region sample_region() {
+  constexpr u16 vectors = offsetof(aarch64::Cpu, vectors);
   Region region;
   region.code.assign(100, 0xcc);
   region.stretches = sample_request().stretches;
@@ -32,6 +46,18 @@ inline Region sample_region() {
                         {20, stencil::Patch::pc_32, RelocationKind::entry, 1, -4},
                         {24, stencil::Patch::pc_32, RelocationKind::carried_exit, 0, -4}};
   region.fault_edges = {{0, 70}, {30, 80}, {99, 99}};
+  // The second is x3 = low half of x0's register < what is on the stack, as 64 bits.
+  for (u32 at : {u32{72}, u32{90}}) place_trap(region, at);
+  region.fault_states = {{72, 0x14, 0, 3}, {90, 0x40, 2, 1}};
+  region.fault_lists = {0, 1, 2, 4, 5, 6, 7};
+  region.fault_values = {{-5, 8, 8, FaultSource::constant, 0},
+                         {0x1000, 248, 8, FaultSource::base, 0},
+                         {i64{4} << 32 | 3, 24, 8, FaultSource::expression, 0},
+                         {31, vectors + 16, 16, FaultSource::vector, 0},
+                         {0, 0, 4, FaultSource::general, 0},
+                         {16, 0, 8, FaultSource::stack, 0},
+                         {64, 0, 1, FaultSource::less_signed, 0},
+                         {0, 0, 64, FaultSource::truncate, 0}};
   region.lines = {{0, 0x14}, {0, 0x18}, {50, 0x2008}};
   region.instructions = 9;
   return region;

@@ -49,4 +49,15 @@ AccessTemplate lane_store_template(u32 bytes) {
   return {FERRY_ACCESS("str ${1:d}, $0"), "=*Q,w,i,!i"};
 }
 
+// DWARF for the Arm 64-bit Architecture, 4.1.
+const u32 stack_pointer_number = 31;
+
+std::optional<u32> general_register(u32 dwarf_number) {
+  return dwarf_number < 31 ? std::optional{dwarf_number} : std::nullopt;
+}
+
+std::optional<u32> vector_register(u32 dwarf_number) {
+  return dwarf_number - 64 < 32 ? std::optional{dwarf_number - 64} : std::nullopt;
+}
+
 }  // namespace ferry::optimizer

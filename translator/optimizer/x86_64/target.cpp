@@ -49,4 +49,19 @@ AccessTemplate lane_store_template(u32 bytes) {
   return {FERRY_ACCESS("vmovq $1, $0"), "=*m,x,i,!i"};
 }
 
+// System V ABI, AMD64 supplement, figure 3.36.
+const u32 stack_pointer_number = 7;
+
+std::optional<u32> general_register(u32 dwarf_number) {
+  static constexpr u32 numbers[] = {0, 2, 1, 3, 6, 7, 5, 4};  // RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP
+  if (dwarf_number < 8) return numbers[dwarf_number];
+  return dwarf_number < 16 ? std::optional{dwarf_number} : std::nullopt;
+}
+
+std::optional<u32> vector_register(u32 dwarf_number) {
+  if (dwarf_number - 17 < 16) return dwarf_number - 17;
+  if (dwarf_number - 67 < 16) return dwarf_number - 67 + 16;
+  return std::nullopt;
+}
+
 }  // namespace ferry::optimizer

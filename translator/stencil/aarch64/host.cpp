@@ -1,6 +1,7 @@
 // AArch64: relocations (ELF for the Arm 64-bit Architecture, 5.7), entering and leaving translated code.
 #include "translator/stencil/host.h"
 
+#include <signal.h>
 #include <sys/auxv.h>
 #include <ucontext.h>
 
@@ -244,6 +245,27 @@ void leave_from_signal(void* context, const Cpu& cpu) {
 void resume_at(void* context, u64 pc) { static_cast<ucontext_t*>(context)->uc_mcontext.pc = pc; }
 
 u64 interrupted_pc(const void* context) { return static_cast<const ucontext_t*>(context)->uc_mcontext.pc; }
+
+u64 interrupted_general(const void* context, u32 number) {
+  return static_cast<const ucontext_t*>(context)->uc_mcontext.regs[number];
+}
+
+u64 interrupted_stack_pointer(const void* context) { return static_cast<const ucontext_t*>(context)->uc_mcontext.sp; }
+
+// In a record of the frame's extensible part, which ends in an empty one.
+void interrupted_vector(const void* context, u32 number, u8* bytes) {
+  const unsigned char* at = static_cast<const ucontext_t*>(context)->uc_mcontext.__reserved;
+  for (;;) {
+    _aarch64_ctx record;
+    memcpy(&record, at, sizeof record);
+    if (record.magic == FPSIMD_MAGIC) {
+      memcpy(bytes, at + offsetof(fpsimd_context, vregs) + 16 * number, 16);
+      return;
+    }
+    check(record.magic != 0 && record.size != 0);
+    at += record.size;
+  }
+}
 
 bool fault_was_write(const void* context) {
   // The faulting instruction tells (not every kernel or emulator passes ESR): loads and stores, bit 22 or the

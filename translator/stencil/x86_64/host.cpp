@@ -1,6 +1,7 @@
 // x86-64: entering and leaving translated code, cross-modifying code (SDM 9.1.3).
 #include "translator/stencil/host.h"
 
+#include <cpuid.h>
 #include <ucontext.h>
 
 #include <atomic>
@@ -161,6 +162,34 @@ void resume_at(void* context, u64 pc) {
 
 u64 interrupted_pc(const void* context) {
   return static_cast<u64>(static_cast<const ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP]);
+}
+
+u64 interrupted_general(const void* context, u32 number) {
+  static constexpr int places[] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+                                   REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+  return static_cast<u64>(static_cast<const ucontext_t*>(context)->uc_mcontext.gregs[places[number]]);
+}
+
+u64 interrupted_stack_pointer(const void* context) { return interrupted_general(context, 4); }
+
+// The frame has what XSAVE stores, in its standard format: XMM0 to XMM15 with the legacy state, XMM16 on in a component of their
+// own, ZMM registers one after another. SDM volume 1, 13.4; the kernel's asm/sigcontext.h.
+void interrupted_vector(const void* context, u32 number, u8* bytes) {
+  constexpr size_t legacy_vectors = 160, software_part = 464, header = 512;
+  constexpr u32 magic = 0x46505853, upper_vectors = 7;
+  auto* state = reinterpret_cast<const u8*>(static_cast<const ucontext_t*>(context)->uc_mcontext.fpregs);
+  if (number < 16) {
+    memcpy(bytes, state + legacy_vectors + 16 * number, 16);
+    return;
+  }
+  memset(bytes, 0, 16);
+  u32 found, size, offset, flags, also;
+  u64 present;
+  memcpy(&found, state + software_part, sizeof found);
+  memcpy(&present, state + header, sizeof present);
+  if (found != magic || (present >> upper_vectors & 1) == 0) return;  // as they were reset: zero
+  if (__get_cpuid_count(0xd, upper_vectors, &size, &offset, &flags, &also) == 0) return;
+  memcpy(bytes, state + offset + 64 * (number - 16), 16);
 }
 
 bool fault_was_write(const void* context) {
