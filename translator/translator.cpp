@@ -109,7 +109,10 @@ void call_back_threads() {
   for (Cpu* cpu : attached) __atomic_store_n(&cpu->budget, -1, __ATOMIC_RELEASE);
 }
 
-bool last_slice_used(Cpu& cpu) { return cpu.budget_slices == 0 || --cpu.budget_slices == 0; }
+bool last_slice_used(Cpu& cpu) {
+  if (cpu.budget_slices != 0) cpu.budget_slices--;
+  return cpu.budget_slices == 0;
+}
 
 void remember_target(Cpu& cpu, u64 code) {
   cpu.jump_cache[(cpu.pc >> 2) & (aarch64::jump_cache_size - 1)] = {cpu.pc, reinterpret_cast<const void*>(code)};
