@@ -169,8 +169,8 @@ void Lifter::make_access(llvm::CallInst& call, u32 offset, BasicBlock*& fault) {
   std::vector<llvm::Type*> types;
   for (Value* argument : arguments) types.push_back(argument->getType());
   llvm::Type* result = builder_.getVoidTy();
-  // Small loads zero-extend into a whole register.
-  if (is_load) result = loaded_lane != nullptr ? loaded_lane->getType() : bytes < 4 ? builder_.getInt32Ty() : type;
+  // Loads of less zero-extend into a whole register.
+  if (is_load) result = loaded_lane != nullptr ? loaded_lane->getType() : bytes < 8 ? builder_.getInt64Ty() : type;
   auto* assembly =
       llvm::InlineAsm::get(llvm::FunctionType::get(result, types, false), access.text, access.constraints, true);
   llvm::CallBrInst* jump = builder_.CreateCallBr(assembly, rest, {fault}, arguments);
@@ -182,10 +182,10 @@ void Lifter::make_access(llvm::CallInst& call, u32 offset, BasicBlock*& fault) {
     call.replaceAllUsesWith(llvm::PoisonValue::get(type));
   } else if (is_load) {
     builder_.SetInsertPoint(&call);
-    // A small load has extended its value already.
+    // A load of less has extended its value already.
     for (llvm::User* user : llvm::make_early_inc_range(call.users())) {
-      if (bytes >= 4 || !llvm::isa<llvm::ZExtInst>(user)) continue;
-      user->replaceAllUsesWith(builder_.CreateZExt(jump, user->getType()));
+      if (bytes >= 8 || !llvm::isa<llvm::ZExtInst>(user)) continue;
+      user->replaceAllUsesWith(builder_.CreateTrunc(jump, user->getType()));
     }
     call.replaceAllUsesWith(builder_.CreateTrunc(jump, type));
   }

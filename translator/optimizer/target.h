@@ -17,7 +17,7 @@ struct AccessTemplate {
 
 extern const char target_triple[];
 
-// bytes: 1, 2, 4, 8, 16.
+// bytes: 1, 2, 4, 8, 16. Loads of up to 8 make a whole register, zero-extended.
 AccessTemplate load_template(u32 bytes);
 AccessTemplate store_template(u32 bytes);
 // Of 4 or 8 bytes to the lowest lane of a vector register, clearing the rest, and from it.

@@ -12,11 +12,11 @@ const char target_triple[] = "x86_64-unknown-linux-gnu";
 AccessTemplate load_template(u32 bytes) {
   switch (bytes) {
     case 1:
-      return {FERRY_ACCESS("movzbl $1, $0"), "=r,*m,i,!i"};
+      return {FERRY_ACCESS("movzbl $1, ${0:k}"), "=r,*m,i,!i"};
     case 2:
-      return {FERRY_ACCESS("movzwl $1, $0"), "=r,*m,i,!i"};
+      return {FERRY_ACCESS("movzwl $1, ${0:k}"), "=r,*m,i,!i"};
     case 4:
-      return {FERRY_ACCESS("movl $1, $0"), "=r,*m,i,!i"};
+      return {FERRY_ACCESS("movl $1, ${0:k}"), "=r,*m,i,!i"};
     case 8:
       return {FERRY_ACCESS("movq $1, $0"), "=r,*m,i,!i"};
     default:
