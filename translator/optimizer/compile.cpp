@@ -54,10 +54,13 @@ std::string host_features() {
 }
 
 // Passes of the code generator that take a tenth of its time each and gain nothing here, where blocks are small: moving integers
-// to AVX-512 mask registers, and scheduling for a processor that reorders by itself.
+// to AVX-512 mask registers, and scheduling for a processor that reorders by itself. Nor strength reduction in loops: the guest's
+// compiler has done it, and once more it makes two of one counter for what only a fault or an exit wants to know.
 void choose_passes() {
-  for (const auto& [name, value] :
-       {std::pair{"disable-x86-domain-reassignment", true}, {"post-RA-scheduler", false}, {"enable-misched", false}}) {
+  for (const auto& [name, value] : {std::pair{"disable-x86-domain-reassignment", true},
+                                    {"post-RA-scheduler", false},
+                                    {"enable-misched", false},
+                                    {"disable-lsr", true}}) {
     auto option = llvm::cl::getRegisteredOptions().find(name);
     if (option == llvm::cl::getRegisteredOptions().end()) continue;
     option->second->addOccurrence(0, name, value ? "true" : "false");
