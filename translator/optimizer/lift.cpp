@@ -220,10 +220,10 @@ void Lifter::finish_node(const GuestInstruction& instruction, u32 offset, Value*
   }
 }
 
-// Outside loops a node's results are stored when it ends. That is a store where it often would not be needed, but every access that
-// follows would otherwise have to be able to make up for it at its fault edge, and keep the values for that: with it, code that
-// calls a lot took a third of the space and of the time to compile. Not the flags, which would have to be computed for it, nor
-// what is carried out of the region in registers.
+// Outside loops a node's results are stored when it ends. That is a store where it often would not be needed, but every way out that
+// follows would otherwise have to store them, and the values be kept for that: bash, python3, perl and sqlite3 took 78 bytes of code
+// an instruction instead of 49, and half as much time again to compile. Not the flags, which would have to be computed for it, nor what
+// is carried out of the region in registers.
 void Lifter::write_through() {
   BasicBlock* rest = new_block();
   note_write_back(builder_.CreateBr(rest));
