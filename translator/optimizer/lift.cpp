@@ -274,12 +274,13 @@ void Lifter::build_entry_table(llvm::ArrayRef<llvm::Constant*> blocks) {
   table->setSection(entries_section);
 }
 
-// Enters the body from where Cpu is exact.
+// Enters the body from where Cpu is exact: goes to the argument.
 void Lifter::build_loader() {
   Function* loader = code_symbol(loader_symbol);
   loader->addFnAttr(llvm::Attribute::NoUnwind);
   builder_.SetInsertPoint(BasicBlock::Create(context_, "", loader));
-  jump_to(function_, loader->getArg(0), loader->getArg(1), Slots::load_carried(builder_, unbiased(loader->getArg(0))));
+  jump_to(builder_.CreateIntToPtr(loader->getArg(1), builder_.getPtrTy()), loader->getArg(0), loader->getArg(1),
+          Slots::load_carried(builder_, unbiased(loader->getArg(0))));
 }
 
 // The values that a fault needs, where they happen to be: a trap tells the signal handler to look there (fault_states.h).

@@ -29,8 +29,8 @@ void Lifter::call(u32 offset, Value* target, i64 direct_target) {
       return;
     }
     push_return(nodes_[current_].context, offset + 4);
-    // Into the region's own code without leaving; it may be a recursion, so it polls.
-    builder_.CreateBr(edge(root, direct_target, true));
+    // Into the region's own code without leaving. A recursion calls backward somewhere, and polls there.
+    builder_.CreateBr(edge(root, direct_target, direct_target <= static_cast<i64>(offset)));
     return;
   }
   for (const IndirectTarget& indirect : request_.indirect_targets) {
@@ -115,7 +115,8 @@ void Lifter::go_to(Value* target, u32 offset) {
       choice = builder_.CreateSwitch(distance, otherwise);
     }
     if (choice->findCaseValue(builder_.getInt64(indirect.target)) != choice->case_default()) continue;
-    choice->addCase(builder_.getInt64(indirect.target), edge(context, indirect.target, true));
+    choice->addCase(builder_.getInt64(indirect.target),
+                    edge(context, indirect.target, indirect.target <= static_cast<i64>(offset)));
     cases++;
   }
   if (choice == nullptr) builder_.CreateBr(otherwise);

@@ -77,23 +77,12 @@ class Lister {
     text_ += format("; %u instructions became %zu bytes of code, %zu of constants\n", region_.instructions, text_end_,
                     region_.code.size() - text_end_);
     list_guest();
-    size_t line = 0;
-    const Line* shown = nullptr;
-    for (size_t at = 0; at < text_end_;) {
-      list_entries(at);
-      while (line < region_.lines.size() && region_.lines[line].code <= at) line++;
-      const Line* now = line == 0 ? nullptr : &region_.lines[line - 1];
-      bool fresh = now != nullptr && (shown == nullptr || shown->offset != now->offset);
-      std::string left = fresh ? guest(now->offset) : "";
-      shown = now;
-      auto [right, size] = host_.next({region_.code.data() + at, text_end_ - at}, at);
-      left.resize(std::max(left.size() + 1, left_width), ' ');
-      text_ += left;
-      text_ += format("| %6zx  ", at);
-      text_ += right;
-      text_ += note(at, size);
-      text_ += "\n";
-      at += size;
+    list_code(0, text_end_);
+    // The ways in, which come last of all.
+    for (size_t i = 0; i < region_.entries.size(); i++) {
+      size_t begin = region_.entries[i].code;
+      if (begin >= text_end_)
+        list_code(begin, i + 1 == region_.entries.size() ? region_.code.size() : region_.entries[i + 1].code);
     }
     return std::move(text_);
   }
@@ -114,6 +103,27 @@ class Lister {
         return;
       case RelocationKind::entry:
         note += "; to " + address(region_.entries[relocation.index].offset) + " by a return";
+    }
+  }
+
+  void list_code(size_t begin, size_t end) {
+    size_t line = 0;
+    const Line* shown = nullptr;
+    for (size_t at = begin; at < end;) {
+      list_entries(at);
+      while (line < region_.lines.size() && region_.lines[line].code <= at) line++;
+      const Line* now = line == 0 || begin != 0 ? nullptr : &region_.lines[line - 1];
+      bool fresh = now != nullptr && (shown == nullptr || shown->offset != now->offset);
+      std::string left = fresh ? guest(now->offset) : "";
+      shown = now;
+      auto [right, size] = host_.next({region_.code.data() + at, end - at}, at);
+      left.resize(std::max(left.size() + 1, left_width), ' ');
+      text_ += left;
+      text_ += format("| %6zx  ", at);
+      text_ += right;
+      text_ += note(at, size);
+      text_ += "\n";
+      at += size;
     }
   }
 

@@ -5,6 +5,7 @@
 
 #include "llvm/DebugInfo/DWARF/DWARFContext.h"
 #include "llvm/Object/ELFObjectFile.h"
+#include "translator/optimizer/entries.h"
 #include "translator/stencil/host.h"
 
 namespace ferry::optimizer {
@@ -54,6 +55,8 @@ std::optional<Patch> patch_of(u64 machine, u64 type) {
 constexpr u64 assumed_address = u64{1} << 32;
 
 constexpr u32 no_place = ~u32{0};
+constexpr u32 entry_alignment = 16;
+constexpr u8 padding = 0xcc;
 
 constexpr char maps_section[] = ".llvm_stackmaps";
 
@@ -72,11 +75,11 @@ class Packer {
       }
     }
     read_symbols();
-    if (!settle_entries()) return why = "an entry is missing", false;
+    if (!place_entries()) return why = "an entry is missing", false;
     if (region_.code.size() > max_code_bytes) return why = "more code than a region may have", false;
     read_faults();
     const char* problem;
-    if (!read_fault_states(maps_, region_.body, lifted_.faults, region_, problem)) return why = problem, false;
+    if (!read_fault_states(maps_, body_, lifted_.faults, region_, problem)) return why = problem, false;
     read_lines();
     region_.exits = lifted_.exits;
     return true;
@@ -188,15 +191,24 @@ class Packer {
   void read_symbols() {
     for (const SymbolRef& symbol : object_.symbols()) {
       llvm::StringRef name = llvm::cantFail(symbol.getName());
-      if (name == region_symbol) region_.body = static_cast<u32>(*position(symbol));
+      if (name == region_symbol) body_ = static_cast<u32>(*position(symbol));
       if (name == loader_symbol) region_.loader = static_cast<u32>(*position(symbol));
     }
   }
 
-  // An only entry is the body's beginning: there is no jump to it.
-  bool settle_entries() {
-    if (region_.entries.size() == 1 && region_.entries[0].code == no_place) region_.entries[0].code = region_.body;
-    return std::ranges::none_of(region_.entries, [](const Entry& entry) { return entry.code == no_place; });
+  bool place_entries() {
+    // An only entry is the body's beginning: there is no jump to it.
+    if (region_.entries.size() == 1 && region_.entries[0].code == no_place) region_.entries[0].code = body_;
+    for (Entry& entry : region_.entries) {
+      if (entry.code == no_place) return false;
+      if (entry.code == body_) continue;
+      region_.code.resize(llvm::alignTo(region_.code.size(), entry_alignment), padding);
+      u32 at = static_cast<u32>(region_.code.size());
+      std::vector<u8> code = entry_code(region_.code, body_, entry.code, at);
+      region_.code.insert(region_.code.end(), code.begin(), code.end());
+      entry.code = at;
+    }
+    return true;
   }
 
   void read_faults() {
@@ -241,6 +253,7 @@ class Packer {
   std::map<std::string, u32> slots_;
   std::string faults_;
   llvm::StringRef maps_;
+  u32 body_ = 0;
   size_t text_end_ = 0;
 };
 

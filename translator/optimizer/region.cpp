@@ -98,9 +98,8 @@ Relocation get_relocation(ByteReader& in, const Region& region) {
 }
 
 void get_entries(ByteReader& in, Region& region) {
-  region.body = in.get<u32>();
   region.loader = in.get<u32>();
-  in.require(region.body < region.code.size() && region.loader < region.code.size());
+  in.require(region.loader < region.code.size());
   u32 count = in.get_count(max_entries, 9);
   in.require(count != 0);
   for (u32 i = 0; i < count && in.good(); i++) {
@@ -265,7 +264,6 @@ std::vector<u8> write_region(const Region& region) {
   out.put(region.instructions);
   out.put_array(region.code);
   put_stretches(out, region.stretches);
-  out.put(region.body);
   out.put(region.loader);
   out.put(static_cast<u32>(region.entries.size()));
   for (const Entry& entry : region.entries) {
@@ -317,7 +315,6 @@ std::optional<RegionExtent> read_extent(std::span<const u8> region, u32 entry) {
   in.get<u32>();
   in.skip_array(1);
   auto [begin, end] = get_range(in);
-  in.get<u32>();
   in.get<u32>();
   u32 count = in.get_count(max_entries, 9);
   in.require(entry < count);

@@ -42,13 +42,13 @@ struct Request {
   std::vector<IndirectTarget> indirect_targets;
 };
 
-// Where control enters the code: at Region::code's `body` with registers carried and `code`, a run address, as the argument
-// (stencil/carried.h); or with Cpu exact, at `loader` likewise.
+// Where control enters the code: at `code` with registers carried (stencil/carried.h); with Cpu exact at Region::loader, which loads
+// them and goes to its argument, the run address of `code`. Entries that are not in the map are for returns from calls that
+// the region makes, where `offset` has a better entry or none is wanted.
 struct Entry {
   u32 offset;  // guest
-  u32 code;    // where the body begins with it
-  bool
-      in_map;  // false: for returns from calls that the region makes, where `offset` has a better entry or none is wanted
+  u32 code;
+  bool in_map;
 };
 
 // A host instruction that accesses guest memory, and where to go on when it faults: code that comes to the trap of a fault state.
@@ -127,8 +127,8 @@ struct Relocation {
 };
 
 struct Region {
-  std::vector<u8> code;      // position-independent; to be placed at a multiple of code_alignment
-  u32 body = 0, loader = 0;  // offsets into it
+  std::vector<u8> code;  // position-independent; to be placed at a multiple of code_alignment
+  u32 loader = 0;        // an offset into it
   std::vector<Entry> entries;
   std::vector<i32> exits;  // guest offsets, of direct branches and of returns from calls
   std::vector<std::string> helpers;

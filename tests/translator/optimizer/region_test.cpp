@@ -42,7 +42,6 @@ TEST(RegionBytes, RegionRoundTrip) {
   EXPECT_EQ(back->exits, region.exits);
   EXPECT_EQ(back->helpers, region.helpers);
   ASSERT_EQ(back->entries.size(), 2u);
-  EXPECT_EQ(back->body, 48u);
   EXPECT_EQ(back->loader, 56u);
   EXPECT_EQ(back->entries[1].code, 64u);
   EXPECT_FALSE(back->entries[1].in_map);
@@ -141,7 +140,6 @@ void expect_sound(const Region& region) {
     ASSERT_TRUE(in_stretches(region.stretches, entry.offset));
     ASSERT_LT(entry.code, size);
   }
-  ASSERT_LT(region.body, size);
   ASSERT_LT(region.loader, size);
   for (const Relocation& relocation : region.relocations) {
     ASSERT_LE(relocation.code + (relocation.patch == stencil::Patch::abs_64 ? 8 : 4), size);
@@ -242,7 +240,6 @@ TEST(RegionBytes, RegionsThatContradictThemselvesAreRefused) {
   expect_refused([](Region& r) { r.entries.clear(); });
   expect_refused([](Region& r) { r.entries[0].offset = 0x1c; });
   expect_refused([](Region& r) { r.entries[0].code = 100; });
-  expect_refused([](Region& r) { r.body = 100; });
   expect_refused([](Region& r) { r.loader = 100; });
   expect_refused([](Region& r) { r.exits[0] = 2; });
   expect_refused([](Region& r) { r.helpers[0] = ""; });

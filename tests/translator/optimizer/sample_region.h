@@ -35,7 +35,6 @@ inline Region sample_region() {
   Region region;
   region.code.assign(100, 0xcc);
   region.stretches = sample_request().stretches;
-  region.body = 48;
   region.loader = 56;
   region.entries = {{0x14, 0, true}, {0x40, 64, false}};
   region.exits = {-4096, 0, 0x7ffffffc};
