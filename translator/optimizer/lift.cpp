@@ -308,17 +308,8 @@ void Lifter::find_arriving() {
   }
 }
 
-// What has to be in variables at the end of `from` because control goes on at `to`: what on other ways there is in variables only, and,
-// into a loop, what is used in it.
-SlotSet Lifter::wanted(const Node& from, u32 to) const {
-  const Node& node = nodes_[to];
-  return node.in_loop && !from.in_loop ? node.arriving | loop_reads_[to] : node.arriving;
-}
-
-// Loads what is not in variables yet as late as possible, so that an entry need not load, and keep, what few of the ways from it use.
-// What is not in variables is in Cpu: it cannot have been written since control came in.
-void Lifter::place_loads() {
-  // What the loops from a node on read.
+// What the loops that go on from a node read, itself included.
+void Lifter::find_loop_reads() {
   loop_reads_.resize(nodes_.size());
   for (bool changed = true; changed;) {
     changed = false;
@@ -330,33 +321,48 @@ void Lifter::place_loads() {
       loop_reads_[i] = reads;
     }
   }
-  std::vector<SlotSet> wanted_after(nodes_.size());
-  for (u32 i = 0; i < nodes_.size(); i++) {
-    for (u32 next : nodes_[i].successors) wanted_after[i] |= wanted(nodes_[i], next);
-    nodes_[i].loaded.set();
+}
+
+// What has to be in variables at the end of `from` because control goes on at `to`: what on other ways there is in variables only, and,
+// into a loop, what is used in it.
+SlotSet Lifter::wanted(const Node& from, u32 to) const {
+  const Node& node = nodes_[to];
+  return node.in_loop && !from.in_loop ? node.arriving | loop_reads_[to] : node.arriving;
+}
+
+// What is in variables when a node begins, whichever way control came, by iteration to the greatest solution.
+void Lifter::find_loaded() {
+  for (Node& node : nodes_) {
+    for (u32 next : node.successors) node.wanted |= wanted(node, next);
+    node.loaded.set();
   }
-  const Node outside{};
-  for (u32 node : entry_nodes_) nodes_[node].loaded = Slots::carried() | wanted(outside, node);
+  for (u32 node : entry_nodes_) nodes_[node].loaded = Slots::carried() | wanted({}, node);
   for (bool changed = true; changed;) {
     changed = false;
-    for (u32 i = 0; i < nodes_.size(); i++) {
-      SlotSet after = nodes_[i].loaded | nodes_[i].read | nodes_[i].set | wanted_after[i];
-      for (u32 next : nodes_[i].successors) {
+    for (const Node& node : nodes_) {
+      SlotSet after = node.loaded | node.read | node.set | node.wanted;
+      for (u32 next : node.successors) {
         changed |= (nodes_[next].loaded & ~after).any();
         nodes_[next].loaded &= after;
       }
     }
   }
+}
+
+// Loads what is not in variables yet as late as possible, so that an entry need not load, and keep, what few of the ways from it use.
+// What is not in variables is in Cpu: it cannot have been written since control came in.
+void Lifter::place_loads() {
+  find_loop_reads();
+  find_loaded();
   for (u32 i = 0; i < entry_nodes_.size(); i++) {
     builder_.SetInsertPoint(entry_ends_[i]);
-    slots_->load(builder_, wanted(outside, entry_nodes_[i]) & ~Slots::carried());
+    slots_->load(builder_, wanted({}, entry_nodes_[i]) & ~Slots::carried());
   }
-  for (u32 i = 0; i < nodes_.size(); i++) {
-    const Node& node = nodes_[i];
+  for (const Node& node : nodes_) {
     builder_.SetInsertPoint(node.head, node.head->getFirstInsertionPt());
     slots_->load(builder_, node.read & ~node.loaded);
     builder_.SetInsertPoint(node.tail, node.tail->getFirstInsertionPt());
-    slots_->load(builder_, wanted_after[i] & ~(node.loaded | node.read | node.set));
+    slots_->load(builder_, node.wanted & ~(node.loaded | node.read | node.set));
   }
 }
 

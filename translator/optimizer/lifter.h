@@ -53,6 +53,7 @@ struct Node {
   SlotSet arriving;            // what may be in variables only when it begins
   SlotSet read, set;           // what it reads before it sets it; what it sets
   SlotSet loaded;              // what is in variables when it begins, whichever way control came
+  SlotSet wanted;              // what must be when it ends, because of where control goes on
   std::vector<u32> successors;
 };
 
@@ -105,6 +106,8 @@ class Lifter {
   // Entries and the state.
   u32 entry_at(u32 context, u32 offset, bool in_map);
   void build_entries();
+  void find_loop_reads();
+  void find_loaded();
   void place_loads();
   SlotSet wanted(const Node& from, u32 to) const;
   void find_arriving();
