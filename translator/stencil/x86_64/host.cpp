@@ -102,15 +102,6 @@ void write_thunk(u8* write, u64 run, u64 stub) {
   fill_padding(write + 5, 3);
 }
 
-void write_argument_jump(u8* write, u64 run, u64 argument, u64 target) {
-  const u8 lea_r13[] = {0x4c, 0x8d, 0x2d};  // lea rel32(%rip), %r13
-  memcpy(write, lea_r13, sizeof lea_r13);
-  put(write + 3, displacement(run + 7, argument));
-  write[7] = 0xe9;  // jmp rel32
-  put(write + 8, displacement(run + 12, target));
-  fill_padding(write + 12, 4);
-}
-
 StubCode thunk_stub(ThunkKind kind) {
   if (kind == ThunkKind::link) return {ferry_stub_link, static_cast<size_t>(ferry_stub_link_end - ferry_stub_link)};
   return {ferry_stub_poll, static_cast<size_t>(ferry_stub_poll_end - ferry_stub_poll)};

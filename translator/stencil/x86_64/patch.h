@@ -1,4 +1,4 @@
-// x86-64 relocations (psABI 4.4), inline: patching is most of what pasting does.
+// x86-64 relocations (psABI 4.4) and jumps, inline: patching is most of what pasting does.
 #pragma once
 #include <cstring>
 
@@ -24,6 +24,14 @@ inline void patch_hole(Patch patch, u8* write, u64 run, u64 value) {
   }
   u32 field = patch == Patch::pc_32 ? static_cast<u32>(displacement(run, value)) : static_cast<u32>(value);
   memcpy(write, &field, sizeof field);
+}
+
+// In two stores: every block has one.
+inline void write_argument_jump(u8* write, u64 run, u64 argument, u64 target) {
+  auto distance = [](u64 from, u64 to) { return u64{static_cast<u32>(displacement(from, to))}; };
+  const u64 words[] = {0x2d8d4c | distance(run + 7, argument) << 24 | u64{0xe9} << 56,  // lea rel32(%rip), %r13; jmp
+                       distance(run + 12, target) | u64{0x00401f0f} << 32};             // rel32; four bytes of nop
+  memcpy(write, words, sizeof words);
 }
 
 }  // namespace ferry::stencil
