@@ -30,6 +30,7 @@ FERRY_INLINE Leave leave(Cpu&, UImm reason) { return {reason}; }
 
 template <class... Values>
 PRESERVE_NONE void store_carried(BiasedCpu* biased, void* code, Values... values) {
+  static_assert(sizeof...(Values) == stencil::carried_count);
   auto* registers = reinterpret_cast<u64*>(unbiased(biased));
   const u32* slot = stencil::carried_registers;
   ((registers[*slot++] = values), ...);

@@ -15,6 +15,7 @@ namespace {
 // More than any block needs: 64 instructions, the longest stencils, an edge for each.
 constexpr size_t largest_block_code = 64 * 1024;
 constexpr size_t largest_block_instructions = 64;
+static_assert(stencil::carried_entry == stencil::argument_jump_size);
 }  // namespace
 
 Generation::Generation(size_t code_size, bool one_view)

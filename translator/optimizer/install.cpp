@@ -72,7 +72,7 @@ class Installer {
       u64 inside = run(code_ + entry.code);
       stencil::write_thunk(write(thunk), run(thunk), generation_.poll_stub);
       argument_jump(thunk + stale_at, entry_code(i), generation_.store_carried);
-      argument_jump(thunk + carried_at, inside, inside);
+      stencil::redirect(write(thunk + carried_at), run(thunk + carried_at), inside);
       argument_jump(thunk + exact_at, inside, run(code_ + region_.loader));
       generation_.regions.entries.push(
           {pc_of(entry.offset), static_cast<u32>(thunk), static_cast<u32>(thunk + exact_at)});

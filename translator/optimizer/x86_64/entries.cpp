@@ -3,7 +3,8 @@
 #include <capstone/capstone.h>
 
 #include <cstring>
-#include <memory>
+
+#include "translator/stencil/host.h"
 
 namespace ferry::optimizer {
 
@@ -16,15 +17,6 @@ void put_jump(std::vector<u8>& bytes, u32 at, u32 target) {
   bytes.push_back(0xe9);  // jmp rel32
   u32 distance = target - (at + static_cast<u32>(bytes.size()) + 4);
   bytes.insert(bytes.end(), reinterpret_cast<u8*>(&distance), reinterpret_cast<u8*>(&distance + 1));
-}
-
-// The jump itself: LEA of the argument, then to the function.
-std::vector<u8> argument_jump(u32 body, u32 block, u32 at) {
-  std::vector<u8> bytes{0x4c, 0x8d, 0x2d};  // lea rel32(%rip), %r13
-  u32 distance = block - (at + 7);
-  bytes.insert(bytes.end(), reinterpret_cast<u8*>(&distance), reinterpret_cast<u8*>(&distance + 1));
-  put_jump(bytes, at, body);
-  return bytes;
 }
 
 class Copier {
@@ -84,8 +76,12 @@ class Copier {
 
 std::vector<u8> entry_code(std::span<const u8> code, u32 body, u32 block, u32 at) {
   std::vector<u8> bytes;
-  if (!Copier().copy(code, body, at, bytes)) return argument_jump(body, block, at);
-  put_jump(bytes, at, block);
+  if (Copier().copy(code, body, at, bytes)) {
+    put_jump(bytes, at, block);
+  } else {
+    bytes.resize(stencil::argument_jump_size);
+    stencil::write_argument_jump(bytes.data(), at, block, body);
+  }
   return bytes;
 }
 
