@@ -6,6 +6,7 @@
 
 #include "translator/state.h"
 #include "translator/stencil/host.h"
+#include "translator/stencil/return_stack.h"
 
 namespace ferry::translator {
 
@@ -111,6 +112,11 @@ struct Interrupted {
   }
 };
 
+void leave(Cpu& cpu, const Generation& generation, void* context) {
+  stencil::leave_from_signal(context, cpu);
+  stencil::reset_return_stack(cpu, generation.unknown_return);
+}
+
 // The trap of a region's fault edge, after an access that faulted: what handle_fault() said of it then stands.
 bool make_state_exact(Cpu& cpu, const Generation& generation, const void* context) {
   const cache::RegionFaultState* state = generation.fault_state(stencil::interrupted_pc(context));
@@ -136,10 +142,14 @@ bool handle_fault(Cpu& cpu, void* info, void* context) {
   bool trapped = (siginfo->si_signo == SIGILL || siginfo->si_signo == SIGTRAP) && siginfo->si_code > 0;
   if (siginfo->si_signo != SIGSEGV && siginfo->si_signo != SIGBUS && !trapped) return false;
   if (cpu.host_sp == 0) return false;
+  if (!trapped && stencil::extend_return_stack(cpu, reinterpret_cast<u64>(siginfo->si_addr))) {
+    __atomic_store_n(&cpu.budget, -1, __ATOMIC_RELEASE);
+    return true;
+  }
   auto* generation = static_cast<const Generation*>(cpu.generation);
   u64 host_pc = stencil::interrupted_pc(context);
   if (trapped && make_state_exact(cpu, *generation, context)) {
-    stencil::leave_from_signal(context, cpu);
+    leave(cpu, *generation, context);
     return true;
   }
   bool translated = generation->code.contains(host_pc);
@@ -167,7 +177,7 @@ bool handle_fault(Cpu& cpu, void* info, void* context) {
   if (edge != 0)
     stencil::resume_at(context, edge);
   else
-    stencil::leave_from_signal(context, cpu);
+    leave(cpu, *generation, context);
   return true;
 }
 

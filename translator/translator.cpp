@@ -18,6 +18,7 @@
 #include "translator/state.h"
 #include "translator/statistics.h"
 #include "translator/stencil/host.h"
+#include "translator/stencil/return_stack.h"
 
 namespace ferry::translator {
 
@@ -42,11 +43,10 @@ void release(Generation* generation) {
   delete generation;
 }
 
-void forget_targets(Cpu& cpu) {
+void forget_targets(Cpu& cpu, const Generation& generation) {
   memset(cpu.jump_cache, 0, sizeof(aarch64::JumpCacheEntry) * aarch64::jump_cache_size);
   cpu.jump_cache[0].pc = 1;  // an odd pc never matches; slot 0 is where a branch to 0 looks
-  memset(cpu.return_stack, 0, sizeof cpu.return_stack);
-  for (aarch64::ReturnEntry& entry : cpu.return_stack) entry.pc = 1;
+  stencil::reset_return_stack(cpu, generation.unknown_return);
 }
 
 // Under the lock: moves the thread to the current generation.
@@ -57,7 +57,7 @@ void synchronize_locked(Cpu& cpu) {
   generation->threads++;
   cpu.generation = generation;
   release(old);
-  forget_targets(cpu);
+  forget_targets(cpu, *generation);
 }
 
 // The code at pc, translated if need be; 0 after a fetch fault. May move the thread to a newer generation, and then forgets
@@ -161,7 +161,8 @@ void attach(Cpu& cpu) {
   if (p == MAP_FAILED) fatal("cannot allocate a thread's branch cache", "raise the address space limit (ulimit -v)");
   cpu.jump_cache = static_cast<aarch64::JumpCacheEntry*>(p);
   cpu.jump_cache[0].pc = 1;
-  for (aarch64::ReturnEntry& entry : cpu.return_stack) entry.pc = 1;
+  cpu.leave_code = stencil::ferry_leave;
+  stencil::make_return_stack(cpu);
   cpu.budget = block_budget;
   cpu.exclusive_address = ~u64{0};
   stencil::initialize_fp_control(cpu);
@@ -170,11 +171,13 @@ void attach(Cpu& cpu) {
   Generation* generation = current.load(std::memory_order_relaxed);
   generation->threads++;
   cpu.generation = generation;
+  stencil::reset_return_stack(cpu, generation->unknown_return);
   watch_time(cpu);
 }
 
 void detach(Cpu& cpu) {
   munmap(cpu.jump_cache, sizeof(aarch64::JumpCacheEntry) * aarch64::jump_cache_size);
+  stencil::drop_return_stack(cpu);
   std::lock_guard guard(lock);
   std::erase(attached, &cpu);
   stop_watching_time(cpu);
@@ -196,6 +199,7 @@ Exit run(Cpu& cpu) {
     edge = nullptr;
     stale = 0;
     indirect = false;
+    stencil::renew_return_stack(cpu, static_cast<Generation*>(cpu.generation)->unknown_return);
     stencil::ferry_enter(&cpu, reinterpret_cast<const void*>(code));
     switch (static_cast<ExitReason>(cpu.exit_reason)) {
       case ExitReason::link:

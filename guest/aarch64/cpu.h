@@ -16,14 +16,7 @@ struct JumpCacheEntry {
   const void* code;
 };
 
-// A predicted return: the guest address a call will come back to and the host code that goes on there.
-struct ReturnEntry {
-  u64 pc;
-  const void* code;
-};
-
 inline constexpr u32 jump_cache_size = 2048;  // entries; a power of two
-inline constexpr u32 return_stack_size = 32;  // entries; a power of two
 
 struct alignas(64) Cpu {
   u64 x[31];                       // X0..X30
@@ -48,11 +41,14 @@ struct alignas(64) Cpu {
   u32 guest_fp_control;        // host FP control/status word (MXCSR; FPCR on AArch64) that translated code runs under
   u32 host_fp_control;         // ferry's own, restored on leaving
   JumpCacheEntry* jump_cache;  // jump_cache_size entries
-  u64 return_top;              // byte offset of the top entry, modulo the size of the stack
-  ReturnEntry return_stack[return_stack_size];
-  void* generation;    // the code memory this thread runs in
-  u32 poll_requested;  // by request_poll(), until a poll exit takes it
-  u32 budget_slices;   // that the budget is given out in and that are left, with the current one; 0: it is one piece
+  // The return stack (translator/stencil/return_stack.h): its mapping, and its top while translated code is not running.
+  u8* return_stack;
+  u64 return_sp;
+  u32 return_stack_extended;  // it has overflowed
+  const void* leave_code;     // where translated code goes to leave
+  void* generation;           // the code memory this thread runs in
+  u32 poll_requested;         // by request_poll(), until a poll exit takes it
+  u32 budget_slices;  // that the budget is given out in and that are left, with the current one; 0: it is one piece
   // What handle_fault() found out about the fault that run() is going to report.
   i32 fault_signal, fault_code;
   u32 fault_write;

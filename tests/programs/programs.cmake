@@ -34,6 +34,10 @@ guest_program(mathematics SOURCES mathematics.c COMPARE_QEMU)
 guest_program(long_double SOURCES long_double.c COMPARE_QEMU)
 guest_program(standard_library SOURCES standard_library.cpp COMPARE_QEMU VARIANTS dynamic static OPTIONS -Wno-deprecated-declarations)
 
+# Calls and returns that do not go together.
+guest_program(returns SOURCES returns.c COMPARE_QEMU VARIANTS dynamic static)
+guest_program(returns_baseline SOURCES returns.c COMPARE_QEMU FERRY_OPTIONS --no-optimizer)
+
 # The kernel.
 guest_program(files SOURCES files.c EXPECT files.txt)
 guest_program(memory SOURCES memory.c VARIANTS dynamic static)

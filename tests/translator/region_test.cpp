@@ -34,7 +34,7 @@ counting_base:
     .quad 0
     movq %%rax, %c[pc](%%r12)
     movq %[poll], %c[reason](%%r12)
-    ret
+    jmp *%c[leave](%%r12)
 3:  .byte 0xe9
 counting_exit:
     .long 0
@@ -42,7 +42,7 @@ counting_end:
 )"
       :
       : [budget] "i"(biased_offset(budget)), [x0] "i"(biased_offset(x)), [pc] "i"(biased_offset(pc)),
-        [reason] "i"(biased_offset(exit_reason)),
+        [reason] "i"(biased_offset(exit_reason)), [leave] "i"(biased_offset(leave_code)),
         [poll] "i"(static_cast<int>(ferry::translator::ExitReason::region_poll)));
 }
 extern "C" const ferry::u8 counting_begin[], counting_exit[], counting_base[], counting_end[];

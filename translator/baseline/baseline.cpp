@@ -124,6 +124,15 @@ const stencil::Body* shortest(const stencil::Stencil& stencil, const Instruction
   return &stencil.short_body;
 }
 
+bool is_call(Control control) { return control == Control::call || control == Control::indirect_call; }
+
+// What follows the stencil that a block ends in, before its thunks: a return, or a call and its landing, which runs into the first of
+// the thunks.
+u64 size_of_end(Control control) {
+  if (control == Control::function_return) return stencil::return_size;
+  return is_call(control) ? stencil::call_size + stencil::landing_size : 0;
+}
+
 // Selects each instruction's stencil: fused pairs, and forms that take operands and flags from the host registers that the
 // instructions before have left them in.
 void select_stencils(Plan& plan, const stencil::Library& library) {
@@ -154,6 +163,7 @@ void select_stencils(Plan& plan, const stencil::Library& library) {
     if (pair != 0) i++;
   }
   if (plan.undefined) plan.body_size += library.stencils[stencil_of(Glue::leave_at)].body.size;
+  if (plan.count != 0) plan.body_size += size_of_end(plan.controls[plan.count - 1]);
 }
 
 struct Placer {
@@ -161,30 +171,30 @@ struct Placer {
   stencil::Cursor cursor;
   const stencil::Library& library;
 
-  void paste(const stencil::Body& body, const u64* operands, u64 taken = 0, u64 return_code = 0) {
-    stencil::paste(library, body, cursor, {operands, taken != 0 ? taken : cursor.run, return_code},
-                   generation.constants);
+  void paste(const stencil::Body& body, const u64* operands, u64 taken = 0) {
+    stencil::paste(library, body, cursor, {operands, taken != 0 ? taken : cursor.run}, generation.constants);
   }
   void paste(Glue glue, const u64* operands, u64 taken = 0) {
     paste(library.stencils[stencil_of(glue)].body, operands, taken);
   }
   void thunk(u64 stub) {
     stencil::write_thunk(cursor.write, cursor.run, stub);
-    cursor.write += stencil::patchable_alignment;
-    cursor.run += stencil::patchable_alignment;
+    skip(stencil::patchable_alignment);
   }
   // The way to the code carried_entry bytes further, with carried registers.
   void carried_entry() {
     stencil::write_argument_jump(cursor.write, cursor.run, cursor.run + stencil::carried_entry,
                                  generation.store_carried);
-    cursor.write += stencil::argument_jump_size;
-    cursor.run += stencil::argument_jump_size;
+    skip(stencil::argument_jump_size);
+  }
+  void skip(u64 size) {
+    cursor.write += size;
+    cursor.run += size;
   }
   void align() {
     size_t padding = -cursor.run & (stencil::patchable_alignment - 1);
     stencil::fill_padding(cursor.write, padding);
-    cursor.write += padding;
-    cursor.run += padding;
+    skip(padding);
   }
 };
 
@@ -194,44 +204,65 @@ u64 aligned(u64 address) { return (address + stencil::patchable_alignment - 1) &
 struct Edges {
   struct Pending {
     u64 target, site, known;
-    bool returns;
   };
   Pending pending[2 * max_instructions + 2];
   u32 count = 0;
   u64 end;  // of the thunks so far
 
   // A new edge, to `known` if that is not 0; returns its thunk.
-  u64 add(u64 target, u64 site, u64 known, bool returns = false) {
-    pending[count++] = {target, site, known, returns};
-    u64 thunk = end + (returns ? stencil::carried_entry : 0);
+  u64 add(u64 target, u64 site, u64 known) {
+    pending[count++] = {target, site, known};
+    u64 thunk = end;
     end = thunk + stencil::patchable_alignment;
     return thunk;
   }
 };
 
+void paste_call(Placer& placer, const Instruction& instruction, Control control, Edges& edges) {
+  Generation& generation = placer.generation;
+  u64 target = 0;
+  if (control == Control::call) {
+    target = generation.map.find(raw(instruction.target()));
+    if (target == 0)
+      target =
+          edges.add(raw(instruction.target()), placer.cursor.run + stencil::call_size - stencil::call_field_size, 0);
+  }
+  u64 other = edges.end;
+  if (target == 0) target = other + stencil::other_landing_size;
+  stencil::write_call(placer.cursor.write, placer.cursor.run, target);
+  placer.skip(stencil::call_size);
+  stencil::write_landing(placer.cursor.write, placer.cursor.run, other, false);
+  placer.skip(stencil::landing_size);
+}
+
+// What comes after the thunks: of a call what other returns go to, then of an indirect one the way to its target.
+void paste_behind_thunks(Placer& placer, Control control, u64 landing) {
+  stencil::write_other_landing(placer.cursor.write, placer.cursor.run, landing, placer.generation.other_landing);
+  placer.skip(stencil::other_landing_size);
+  if (control != Control::indirect_call) return;
+  constexpr u64 no_operands[semantic::max_operands] = {};
+  placer.paste(Glue::go_to_pc, no_operands, placer.generation.dispatch);
+  placer.align();
+}
+
 void paste_instruction(Placer& placer, const Plan& plan, u32 i, u64 pc, u64 entry, Edges& edges) {
   if (plan.bodies[i] == nullptr) return;
   const Instruction& instruction = plan.instructions[i];
   Generation& generation = placer.generation;
-  u64 taken = generation.dispatch, return_code = 0;
-  switch (plan.controls[i]) {
-    case Control::branch:
-    case Control::jump:
-    case Control::call: {
-      u64 target = raw(instruction.target());
-      taken = target == pc ? entry : generation.map.find(target);
-      if (taken == 0)
-        taken = edges.add(target, stencil::taken_site(placer.library, *plan.bodies[i], placer.cursor.run), 0);
-      break;
-    }
-    default:
-      break;
+  Control control = plan.controls[i];
+  u64 taken = generation.dispatch;
+  if (control == Control::branch || control == Control::jump) {
+    u64 target = raw(instruction.target());
+    taken = target == pc ? entry : generation.map.find(target);
+    if (taken == 0)
+      taken = edges.add(target, stencil::taken_site(placer.library, *plan.bodies[i], placer.cursor.run), 0);
   }
-  if (plan.controls[i] == Control::call || plan.controls[i] == Control::indirect_call) {
-    u64 return_pc = pc + 4 * i + 4;
-    return_code = edges.add(return_pc, 0, generation.map.find(return_pc), true);
+  placer.paste(*plan.bodies[i], instruction.operands, taken);
+  if (is_call(control)) paste_call(placer, instruction, control, edges);
+  if (control == Control::function_return) {
+    stencil::write_return(placer.cursor.write);
+    placer.skip(stencil::return_size);
   }
-  placer.paste(*plan.bodies[i], instruction.operands, taken, return_code);
 }
 
 void log_block(const Plan& plan, u64 pc, u64 entry) {
@@ -273,8 +304,14 @@ Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to
   u64 entry = placer.cursor.run;
   Edges edges;
   edges.end = aligned(entry + plan.body_size);
-  // First, so that the body runs into it.
-  if (plan.falls_through) edges.add(pc + 4 * plan.count, 0, plan.continuation);
+  // First, so that the body runs into it: what a block goes on with, or comes back to.
+  u64 next_pc = pc + 4 * plan.count;
+  Control last = plan.count != 0 ? plan.controls[plan.count - 1] : Control::next;
+  u64 landing = edges.end;
+  if (plan.falls_through)
+    edges.add(next_pc, 0, plan.continuation);
+  else if (is_call(last))
+    edges.add(next_pc, 0, generation.map.find(next_pc));
   Block block{pc,
               static_cast<u32>(begin - base),
               static_cast<u32>(entry - base),
@@ -296,15 +333,15 @@ Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to
   block.end = static_cast<u32>(placer.cursor.run - base);
   placer.align();
   for (u32 i = 0; i < edges.count; i++) {
-    const auto& [target, site, known, returns] = edges.pending[i];
-    if (returns) placer.carried_entry();  // by a region
+    const auto& [target, site, known] = edges.pending[i];
     u64 thunk = placer.cursor.run;
     const Edge& edge = generation.edges.push(
-        {target, returns, static_cast<u32>(thunk - base), site == 0 ? 0 : static_cast<u32>(site - base)});
+        {target, false, static_cast<u32>(thunk - base), site == 0 ? 0 : static_cast<u32>(site - base)});
     placer.thunk(generation.link_stub);
     if (known != 0) generation.redirect(edge, known);
   }
   check(placer.cursor.run == edges.end);
+  if (is_call(last)) paste_behind_thunks(placer, last, landing);
   stencil::publish(begin, placer.cursor.run - begin);
   generation.used = placer.cursor.run - base;
   generation.add(block);

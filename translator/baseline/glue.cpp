@@ -51,6 +51,7 @@ using CarriedCode = PRESERVE_NONE void (*)(BiasedCpu*, void*, u64, u64, u64, u64
 [[gnu::section("ferry_stencils"), gnu::used]] static constexpr StencilEntry<StencilCode> entries[] = {
     {stencil_of(Glue::block_entry), &Reading<&block_entry>::stencil<-1, FlagUse{}>, 0},
     {stencil_of(Glue::leave_at), &Reading<&leave_at>::stencil<-1, FlagUse{}>, 0},
+    {stencil_of(Glue::go_to_pc), &go_to_pc, 0},
     {stencil_of(Glue::leave), &Reading<&leave>::stencil<-1, FlagUse{}>, 0},
 };
 

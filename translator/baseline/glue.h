@@ -8,6 +8,7 @@ enum class Glue : u16 {
   block_entry,    // one block of the budget; goes to `taken` when it is used up
   leave_at,       // leaves: operands are the pc, the ExitReason, and exit_operand
   leave,          // leaves with the ExitReason operand; cpu.pc is set
+  go_to_pc,       // goes on at cpu.pc
   store_carried,  // makes Cpu exact where registers are carried, then goes to the code that is the second argument
   count
 };

@@ -34,13 +34,15 @@ Generation::Generation(size_t code_size, bool one_view)
   stencil::Cursor cursor{code.writable(code.run_base() + used), code.run_base() + used};
   auto place = [&](baseline::Glue glue, u64 operand) {
     u64 operands[semantic::max_operands] = {operand}, run = cursor.run;
-    stencil::paste(library, library.stencils[baseline::stencil_of(glue)].body, cursor, {operands, 0, 0}, constants);
+    stencil::paste(library, library.stencils[baseline::stencil_of(glue)].body, cursor, {operands, dispatch}, constants);
     return run;
   };
   dispatch = place(baseline::Glue::leave, static_cast<u64>(translator::ExitReason::lookup));
   store_carried = place(baseline::Glue::store_carried, 0);
-  stencil::publish(constants, cursor.run - constants);
+  u64 go_to_pc = place(baseline::Glue::go_to_pc, 0);
   used = (cursor.run - code.run_base() + 63) / 64 * 64;
+  place_return_code(go_to_pc);
+  stencil::publish(constants, code.run_base() + used - constants);
 }
 
 u64 Generation::place_stub(stencil::ThunkKind kind) {
@@ -49,6 +51,21 @@ u64 Generation::place_stub(stencil::ThunkKind kind) {
   memcpy(code.writable(run), stub.code, stub.size);
   used += (stub.size + 15) / 16 * 16;
   return run;
+}
+
+void Generation::place_return_code(u64 go_to_pc) {
+  stencil::ReturnCode returns = stencil::return_code();
+  other_landing = code.run_base() + used;
+  unknown_return = other_landing + returns.unknown;
+  memcpy(code.writable(other_landing), returns.code, returns.size);
+  u64 run = other_landing + returns.size;
+  for (u64 target : {store_carried, go_to_pc}) {
+    stencil::redirect(code.writable(run), run, target);
+    run += stencil::patchable_alignment;
+  }
+  carried_return = run;
+  stencil::write_carried_return(code.writable(run));
+  used = (run + stencil::carried_return_size - code.run_base() + 63) / 64 * 64;
 }
 
 const Edge& Generation::edge_at(u64 exit_operand) const {

@@ -43,6 +43,9 @@ class Generation {
   u64 link_stub, poll_stub;  // run addresses: what thunks call
   u64 dispatch;              // run address of the exit that looks cpu.pc up
   u64 store_carried;         // run address of what stores carried registers and goes to its argument
+  // Of the return stack (stencil/return_stack.h), run addresses: where landings go that a return is not to, where a return goes when
+  // there is no frame, and one with carried registers.
+  u64 other_landing, unknown_return, carried_return;
   BlockMap map;
   ReservedArray<Block> blocks;
   ReservedArray<u16> offsets;
@@ -112,6 +115,7 @@ class Generation {
   void drop(const InstalledRegion& region);
   u64 make_stale(u64 pc, u32 entry, u32 thunk);
   u64 place_stub(stencil::ThunkKind kind);
+  void place_return_code(u64 go_to_pc);
 
   // Where the page of the block added last has its entry in `pages`: the next one is likely to be there too.
   u64 last_page_ = ~u64{0};

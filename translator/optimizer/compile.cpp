@@ -26,6 +26,7 @@
 #include "translator/optimizer/cold_code.h"
 #include "translator/optimizer/comparisons.h"
 #include "translator/optimizer/fault_states.h"
+#include "translator/optimizer/frame.h"
 #include "translator/optimizer/lanes.h"
 #include "translator/optimizer/lift.h"
 #include "translator/optimizer/listing.h"
@@ -139,6 +140,7 @@ struct Compiler::State {
     to.add(info);
     if (config->addISelPasses()) return false;
     to.add(make_frame_pass());
+    config->insertPass(&llvm::PrologEpilogCodeInserterID, make_no_prologue_pass());
     config->addMachinePasses();
     config->setInitialized();
     if (target.addAsmPrinter(to, stream, nullptr, llvm::CodeGenFileType::ObjectFile, info->getMMI().getContext()))

@@ -8,8 +8,8 @@
 
 namespace ferry::optimizer {
 
-// Code to be placed `at` in `code`: does what the function at `body` does up to its jump to its argument, then goes to `block`.
-// Offsets into code.
+// Code to be placed `at` in `code`: does what the function at `body` does up to its jump to its argument, then goes to `block`. Empty
+// when that is nothing: `block` can be entered as it is. Offsets into code.
 std::vector<u8> entry_code(std::span<const u8> code, u32 body, u32 block, u32 at);
 
 }  // namespace ferry::optimizer

@@ -3,11 +3,6 @@
 #include <algorithm>
 #include <map>
 
-#include "llvm/CodeGen/MachineFrameInfo.h"
-#include "llvm/CodeGen/MachineFunctionPass.h"
-#include "llvm/CodeGen/MachineRegisterInfo.h"
-#include "llvm/CodeGen/TargetInstrInfo.h"
-#include "llvm/CodeGen/TargetSubtargetInfo.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/Module.h"
@@ -184,53 +179,6 @@ class Settler {
   std::map<llvm::Value*, size_t> indices_;
 };
 
-class FramePass : public llvm::MachineFunctionPass {
- public:
-  FramePass() : MachineFunctionPass(identity_) {}
-
-  bool runOnMachineFunction(llvm::MachineFunction& function) override {
-    llvm::MachineFrameInfo& frame = function.getFrameInfo();
-    if (!frame.hasStackMap()) return false;
-    bool calls = false;
-    for (llvm::MachineBasicBlock& block : function) calls |= remove_call_frames(block);
-    frame.setHasStackMap(false);
-    if (!calls) {
-      frame.setHasCalls(false);
-      frame.setAdjustsStack(false);
-    }
-    function.getRegInfo().freezeReservedRegs();
-    return true;
-  }
-
- private:
-  // Those around stack maps. Whether calls are left.
-  static bool remove_call_frames(llvm::MachineBasicBlock& block) {
-    const llvm::TargetInstrInfo& instructions = *block.getParent()->getSubtarget().getInstrInfo();
-    llvm::MachineInstr* setup = nullptr;
-    bool is_map = false, calls = false;
-    for (llvm::MachineInstr& instruction : llvm::make_early_inc_range(block)) {
-      if (instruction.getOpcode() == instructions.getCallFrameSetupOpcode()) {
-        setup = &instruction;
-        is_map = false;
-      } else if (instruction.getOpcode() == llvm::TargetOpcode::STACKMAP) {
-        is_map = true;
-      } else if (instruction.getOpcode() == instructions.getCallFrameDestroyOpcode()) {
-        if (!is_map || setup == nullptr) continue;
-        setup->eraseFromParent();
-        instruction.eraseFromParent();
-        setup = nullptr;
-      } else if (instruction.isCall() && !instruction.isReturn()) {
-        calls = true;
-      }
-    }
-    return calls;
-  }
-
-  static char identity_;
-};
-
-char FramePass::identity_ = 0;
-
 using Parser = llvm::StackMapParser<llvm::endianness::native>;
 
 class Reader {
@@ -330,8 +278,6 @@ void settle_fault_states(llvm::Function& function, std::vector<LiftedFault>& fau
     }
   }
 }
-
-llvm::FunctionPass* make_frame_pass() { return new FramePass(); }
 
 bool read_fault_states(llvm::StringRef section, u32 function, const std::vector<LiftedFault>& faults, Region& region,
                        const char*& why) {

@@ -10,7 +10,6 @@
 
 namespace llvm {
 class Function;
-class FunctionPass;
 class StringRef;
 }  // namespace llvm
 
@@ -36,10 +35,6 @@ struct LiftedFault {
 // After optimisation: of what the stack maps list, only what the hot code has anyway stays there. What is constant, or a constant distance
 // from the region's base, or is computed in the fault edge's own block, is computed at the fault.
 void settle_fault_states(llvm::Function& function, std::vector<LiftedFault>& faults);
-
-// A pass of the code generator, right behind instruction selection: a function is not to keep a frame pointer, nor to align its stack
-// as for a call, because of its stack maps.
-llvm::FunctionPass* make_frame_pass();
 
 // Fills the region's fault states from the section of stack maps. `function`: where the code of the function that has them is.
 // False with `why` when something is not as it must be.

@@ -1,4 +1,4 @@
-// In code memory a region is: the ways into it (place_entries()), the ways out (place_exits()), its code.
+// In code memory a region is: the ways into it (place_entries()), the ways out (place_exits(), place_calls()), its code.
 #include "translator/optimizer/install.h"
 
 #include <cstring>
@@ -16,15 +16,24 @@ namespace {
 
 constexpr u64 page_size = 4096;
 
+constexpr size_t aligned(size_t size) {
+  return (size + stencil::patchable_alignment - 1) & ~(stencil::patchable_alignment - 1);
+}
+
 // Of an entry: the poll thunk, which names it when the region is stale; then, each after what stores the carried registers for the
 // next, the jumps into the region with carried registers and with Cpu exact.
 constexpr size_t stale_at = stencil::patchable_alignment, carried_at = stale_at + stencil::argument_jump_size,
                  exact_at = carried_at + stencil::carried_entry, entry_size = exact_at + stencil::argument_jump_size;
 // Of an exit: what stores the carried registers, then the link thunk.
 constexpr size_t exit_size = stencil::carried_entry + stencil::patchable_alignment;
+// Of a call, which it ends in: the landing, which runs into the jump to where it comes back to, and the way there of other returns.
+constexpr size_t jump_back_at = aligned(stencil::carried_call_size + stencil::landing_size),
+                 other_back_at = jump_back_at + stencil::patchable_alignment,
+                 call_size = other_back_at + stencil::other_landing_size,
+                 call_at = jump_back_at - stencil::landing_size - stencil::carried_call_size;
 
 size_t thunks_size(const Region& region) {
-  return region.entries.size() * entry_size + region.exits.size() * exit_size;
+  return region.entries.size() * entry_size + region.exits.size() * exit_size + region.calls.size() * call_size;
 }
 
 class Installer {
@@ -41,7 +50,11 @@ class Installer {
     memcpy(write(code_), region_.code.data(), region_.code.size());
     place_entries();
     place_exits();
+    place_calls();
     for (const Relocation& relocation : region_.relocations) {
+      if (relocation.kind == RelocationKind::carried_return &&
+          stencil::make_carried_return(write(code_ + relocation.code)))
+        continue;
       u64 value = value_of(relocation) + static_cast<u64>(i64{relocation.addend});
       stencil::patch_hole(relocation.patch, write(code_ + relocation.code), run(code_ + relocation.code), value);
     }
@@ -59,6 +72,10 @@ class Installer {
   u64 entry_code(size_t i) const { return run(entry_thunk(i) + exact_at); }
   size_t exit_thunk(size_t i) const {
     return entry_thunk(region_.entries.size()) + i * exit_size + stencil::carried_entry;
+  }
+
+  size_t call_code(size_t i) const {
+    return exit_thunk(region_.exits.size()) - stencil::carried_entry + i * call_size + call_at;
   }
 
   void argument_jump(size_t at, u64 argument, u64 target) {
@@ -91,9 +108,44 @@ class Installer {
     }
   }
 
-  // The jump of each exit that may be repointed: the first.
+  void place_calls() {
+    for (size_t i = 0; i < region_.calls.size(); i++) {
+      const Call& call = region_.calls[i];
+      bool to_exit = call.back_to_exit != 0;
+      u64 back = to_exit ? exit_code(call.back) : entry_code(call.back);
+      u64 pc = to_exit ? pc_of(region_.exits[call.back]) : pc_of(region_.entries[call.back].offset);
+      size_t code = call_code(i), landing = code + stencil::carried_call_size, jump = landing + stencil::landing_size,
+             other = jump + stencil::patchable_alignment;
+      stencil::write_carried_call(write(code), run(code), pc, carried_target(call));
+      stencil::write_landing(write(landing), run(landing), run(other), true);
+      stencil::redirect(write(jump), run(jump), back - stencil::carried_entry);
+      stencil::write_other_landing(write(other), run(other), back, generation_.other_landing);
+    }
+  }
+
+  // 0: by the argument.
+  u64 carried_target(const Call& call) const {
+    switch (call.target) {
+      case CallTarget::exit:
+        return exit_code(call.to) - stencil::carried_entry;
+      case CallTarget::entry:
+        return entry_code(call.to) - stencil::carried_entry;
+      case CallTarget::call:
+        return run(call_code(call.to));
+      case CallTarget::argument:
+        return 0;
+    }
+    __builtin_unreachable();
+  }
+
+  // The jump of each exit that may be repointed: the first, or a call.
   std::vector<u32> jump_sites() const {
     std::vector<u32> sites(region_.exits.size());
+    for (size_t i = 0; i < region_.calls.size(); i++) {
+      const Call& call = region_.calls[i];
+      if (call.target == CallTarget::exit)
+        sites[call.to] = static_cast<u32>(call_code(i) + stencil::carried_call_size - stencil::call_field_size);
+    }
     for (const Relocation& relocation : region_.relocations) {
       if (relocation.kind != RelocationKind::carried_exit || sites[relocation.index] != 0) continue;
       if (is_jump(relocation)) sites[relocation.index] = static_cast<u32>(code_ + relocation.code);
@@ -122,8 +174,10 @@ class Installer {
         return exit_code(relocation.index);
       case RelocationKind::carried_exit:
         return exit_code(relocation.index) - stencil::carried_entry;
-      case RelocationKind::entry:
-        return entry_code(relocation.index);
+      case RelocationKind::call:
+        return run(call_code(relocation.index));
+      case RelocationKind::carried_return:
+        return generation_.carried_return;
     }
     __builtin_unreachable();
   }

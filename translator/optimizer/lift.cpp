@@ -70,8 +70,26 @@ Value* Lifter::unbiased(Value* cpu) {
 }
 
 // With carried registers.
-void Lifter::jump_to(Value* code) {
-  jump_to(code, function_->getArg(0), llvm::PoisonValue::get(builder_.getInt64Ty()), slots_->carried_values(builder_));
+void Lifter::jump_to(Value* code, Value* argument) {
+  if (argument == nullptr) argument = llvm::PoisonValue::get(builder_.getInt64Ty());
+  jump_to(code, function_->getArg(0), argument, slots_->carried_values(builder_));
+}
+
+// The same where the current node ends.
+void Lifter::go_out(Value* code, Value* argument) {
+  BasicBlock* block = new_block();
+  builder_.CreateBr(block);
+  builder_.SetInsertPoint(block);
+  jump_to(code, argument);
+  note_write_back(&block->front(), true);
+}
+
+// To the translator, with Cpu exact.
+void Lifter::leave(ExitReason reason) {
+  builder_.CreateStore(builder_.getInt64(static_cast<u64>(reason)), field(offsetof(Cpu, exit_reason)));
+  Value* code = builder_.CreateLoad(builder_.getPtrTy(), field(offsetof(Cpu, leave_code)));
+  std::vector<Value*> nothing(stencil::carried_count, llvm::PoisonValue::get(builder_.getInt64Ty()));
+  jump_to(code, function_->getArg(0), nothing[0], nothing);
 }
 
 void Lifter::jump_to(Value* code, Value* cpu, Value* argument, llvm::ArrayRef<Value*> carried) {
@@ -107,9 +125,9 @@ u32 Lifter::node_at(u32 context, u32 offset) {
 
 // Where control goes on at `target` in the context: a block of the function or a way out. From the current node.
 BasicBlock* Lifter::edge(u32 context, i64 target, bool polls) {
-  if (!liftable(target)) return exit_to(target);
+  if (!liftable(target)) return exit_to(target, context);
   u32 offset = static_cast<u32>(target);
-  if (lifted_ >= max_lifted && !node_index_.contains({context, offset})) return exit_to(target);
+  if (lifted_ >= max_lifted && !node_index_.contains({context, offset})) return exit_to(target, context);
   u32 node = node_at(context, offset);
   nodes_[current_].successors.push_back(node);
   return polls ? with_poll(nodes_[node].head, offset) : nodes_[node].head;
@@ -121,16 +139,17 @@ BasicBlock* Lifter::exit_to(i64 target, u32 context) {
   llvm::IRBuilderBase::InsertPointGuard guard(builder_);
   BasicBlock* block = new_block();
   builder_.SetInsertPoint(block);
-  push_frames(context);
-  jump_to(exit_symbol(target, carried_exit_prefix));
+  u16 exit = exit_at(target);
+  jump_to(context == root ? code_symbol(carried_exit_prefix + std::to_string(exit))
+                          : call_symbol(out_of(context, {CallTarget::exit, exit})));
   note_write_back(&block->front(), true);
   return block;
 }
 
-Function* Lifter::exit_symbol(i64 target, const char* prefix) {
-  auto [found, added] = exit_index_.try_emplace(target, static_cast<u32>(exits_.size()));
+u16 Lifter::exit_at(i64 target) {
+  auto [found, added] = exit_index_.try_emplace(target, static_cast<u16>(exits_.size()));
   if (added) exits_.push_back(static_cast<i32>(target));
-  return code_symbol(prefix + std::to_string(found->second));
+  return found->second;
 }
 
 // Leaves to see who wants something, with the pc at `offset`.
@@ -139,8 +158,7 @@ BasicBlock* Lifter::poll_exit(u32 offset) {
   BasicBlock* block = new_block();
   builder_.SetInsertPoint(block);
   Instruction* first = builder_.CreateStore(pc_value(offset), field(offsetof(Cpu, pc)));
-  builder_.CreateStore(builder_.getInt64(static_cast<u64>(ExitReason::region_poll)), field(offsetof(Cpu, exit_reason)));
-  builder_.CreateRetVoid();
+  leave(ExitReason::region_poll);
   note_write_back(first);
   return block;
 }
@@ -210,7 +228,7 @@ void Lifter::finish_node(const GuestInstruction& instruction, u32 offset, Value*
       call(offset, result, 0);
       return;
     case Control::function_return:
-      return_to(result);
+      return_to(result, instruction.decoded.operands[0] == offsetof(Cpu, x) + 8 * 30);
       return;
     case Control::indirect_jump:
       go_to(result, offset);
@@ -403,7 +421,8 @@ std::optional<Lifted> Lifter::run(std::string& why) {
   // After its entries, so that the first of them shares its cache line.
   function_->removeFromParent();
   module_->getFunctionList().push_back(function_);
-  return Lifted{std::move(module_), function_, std::move(entries_), std::move(exits_), std::move(faults_), lifted_};
+  return Lifted{std::move(module_), function_, std::move(entries_), std::move(exits_), std::move(calls_),
+                std::move(faults_), lifted_};
 }
 
 std::optional<Lifted> lift(const Request& request, SemanticsLibrary& semantics, const llvm::DataLayout& layout,

@@ -13,11 +13,11 @@
 namespace ferry::optimizer {
 
 // Names of symbols in the module, by which the packer knows what they are.
-inline constexpr char base_symbol[] = "ferry_base";       // u64: the guest address of the region's base
-inline constexpr char helper_prefix[] = "ferry_helper.";  // + name: a pointer to it
-inline constexpr char exit_prefix[] = "ferry_exit.";      // + index into Lifted::exits; carried_exit_prefix likewise:
-inline constexpr char carried_exit_prefix[] = "ferry_carried_exit.";
-inline constexpr char entry_prefix[] = "ferry_entry.";       // + index into Lifted::entries
+inline constexpr char base_symbol[] = "ferry_base";                   // u64: the guest address of the region's base
+inline constexpr char helper_prefix[] = "ferry_helper.";              // + name: a pointer to it
+inline constexpr char carried_exit_prefix[] = "ferry_carried_exit.";  // + index into Lifted::exits
+inline constexpr char call_prefix[] = "ferry_call.";                  // + index into Lifted::calls
+inline constexpr char carried_return_symbol[] = "ferry_carried_return";
 inline constexpr char entries_section[] = ".ferry_entries";  // an address in the region's body for each of the entries
 inline constexpr char faults_section[] = ".ferry_faults";
 inline constexpr char region_symbol[] = "ferry_region";
@@ -33,6 +33,7 @@ struct Lifted {
   llvm::Function* function = nullptr;
   std::vector<LiftedEntry> entries;
   std::vector<i32> exits;
+  std::vector<Call> calls;
   std::vector<LiftedFault> faults;  // by the number of the stack map
   u32 instructions = 0;
 };

@@ -28,9 +28,7 @@ void Lifter::call(u32 offset, Value* target, i64 direct_target) {
       builder_.CreateBr(callee);
       return;
     }
-    push_return(nodes_[current_].context, offset + 4);
-    // Into the region's own code without leaving. A recursion calls backward somewhere, and polls there.
-    builder_.CreateBr(edge(root, direct_target, direct_target <= static_cast<i64>(offset)));
+    go_out(call_symbol(call_in(nodes_[current_].context, offset + 4, callee_at(direct_target))));
     return;
   }
   for (const IndirectTarget& indirect : request_.indirect_targets) {
@@ -41,39 +39,40 @@ void Lifter::call(u32 offset, Value* target, i64 direct_target) {
     builder_.CreateCondBr(builder_.CreateICmpEQ(target, pc_value(indirect.target)), callee, otherwise);
     builder_.SetInsertPoint(otherwise);
   }
-  push_return(nodes_[current_].context, offset + 4);
-  dispatch(target);
+  dispatch(target, call_symbol(call_in(nodes_[current_].context, offset + 4, {CallTarget::argument, 0})));
 }
 
-// Predicts the return of a call that is not inlined, as the stencils do (reading.h).
-void Lifter::push_return(u32 context, u32 return_offset) {
-  Function* code = liftable(return_offset)
-                       ? code_symbol(entry_prefix + std::to_string(entry_at(context, return_offset, context == root)))
-                       : exit_symbol(return_offset, exit_prefix);
-  llvm::Type* word = builder_.getInt64Ty();
-  Value* top = builder_.CreateLoad(word, field(offsetof(Cpu, return_top)));
-  top = builder_.CreateAnd(builder_.CreateAdd(top, builder_.getInt64(sizeof(aarch64::ReturnEntry))),
-                           builder_.getInt64(sizeof Cpu::return_stack - 1));
-  Value* entry = builder_.CreateInBoundsGEP(builder_.getInt8Ty(), field(offsetof(Cpu, return_stack)), top);
-  builder_.CreateStore(pc_value(return_offset), entry);
-  builder_.CreateStore(
-      code, builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), entry, offsetof(aarch64::ReturnEntry, code)));
-  builder_.CreateStore(top, field(offsetof(Cpu, return_top)));
+// Of a call that is made: the region's own code, which others then enter there, too.
+Lifter::Callee Lifter::callee_at(i64 target) {
+  if (!liftable(target) || entries_.size() >= max_entries / 2) return {CallTarget::exit, exit_at(target)};
+  return {CallTarget::entry, static_cast<u16>(entry_at(root, static_cast<u32>(target), true))};
 }
 
-// The same for the calls that were inlined into the context, outermost first.
-void Lifter::push_frames(u32 context) {
-  if (context == root) return;
-  Context frame = contexts_[context];
-  push_frames(frame.parent);
-  push_return(frame.parent, frame.return_offset);
+u16 Lifter::add_call(u32 back, bool back_to_exit, Callee callee) {
+  calls_.push_back({static_cast<u16>(back), callee.index, u8{back_to_exit}, callee.target, {}});
+  return static_cast<u16>(calls_.size() - 1);
 }
+
+// What makes the call that comes back at `return_offset` in the context.
+u16 Lifter::call_in(u32 context, u32 return_offset, Callee callee) {
+  if (liftable(return_offset)) return add_call(entry_at(context, return_offset, context == root), false, callee);
+  return out_of(context, {CallTarget::call, add_call(exit_at(return_offset), true, callee)});
+}
+
+// What goes on outside of the context as if the call that was inlined into it had been made; what that comes back to is part of the
+// outer context. Not of the root's.
+u16 Lifter::out_of(u32 context, Callee callee) {
+  if (context == root) return callee.index;
+  return call_in(contexts_[context].parent, contexts_[context].return_offset, callee);
+}
+
+Function* Lifter::call_symbol(u16 call) { return code_symbol(call_prefix + std::to_string(call)); }
 
 Value* Lifter::carried_entry(Value* code) {
   return builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), code, -stencil::carried_entry);
 }
 
-void Lifter::return_to(Value* target) {
+void Lifter::return_to(Value* target, bool returns_by_link) {
   Context context = contexts_[nodes_[current_].context];
   if (nodes_[current_].context != root) {
     BasicBlock* otherwise = new_block();
@@ -84,22 +83,11 @@ void Lifter::return_to(Value* target) {
     dispatch(target);
     return;
   }
-  llvm::Type* word = builder_.getInt64Ty();
-  Value* top = builder_.CreateLoad(word, field(offsetof(Cpu, return_top)));
-  Value* entry = builder_.CreateInBoundsGEP(builder_.getInt8Ty(), field(offsetof(Cpu, return_stack)), top);
-  BasicBlock *predicted = new_block(), *otherwise = new_block();
-  builder_.CreateCondBr(builder_.CreateICmpEQ(builder_.CreateLoad(word, entry), target), predicted, otherwise,
-                        weights(likely, unlikely));
-  builder_.SetInsertPoint(predicted);
-  Value* code = builder_.CreateLoad(
-      builder_.getPtrTy(),
-      builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), entry, offsetof(aarch64::ReturnEntry, code)));
-  Value* below = builder_.CreateAnd(builder_.CreateSub(top, builder_.getInt64(sizeof(aarch64::ReturnEntry))),
-                                    builder_.getInt64(sizeof Cpu::return_stack - 1));
-  note_write_back(builder_.CreateStore(below, field(offsetof(Cpu, return_top))), true);
-  jump_to(carried_entry(code));
-  builder_.SetInsertPoint(otherwise);
-  dispatch(target);
+  // To what is not in X30, as a return to what is not the frame's pc: by the thread's cache of targets.
+  if (returns_by_link)
+    go_out(code_symbol(carried_return_symbol), builder_.getInt64(0));
+  else
+    dispatch(target);
 }
 
 // BR: to where it was seen to go, else by the dispatcher.
@@ -121,12 +109,11 @@ void Lifter::go_to(Value* target, u32 offset) {
   }
   if (choice == nullptr) builder_.CreateBr(otherwise);
   builder_.SetInsertPoint(otherwise);
-  push_frames(context);
-  dispatch(target);
+  dispatch(target, context == root ? nullptr : call_symbol(out_of(context, {CallTarget::argument, 0})));
 }
 
-// Goes on at any guest pc: by the thread's cache of targets, else by the translator.
-void Lifter::dispatch(Value* target) {
+// Goes on at any guest pc: by the thread's cache of targets, else by the translator. `by`: what goes to its argument.
+void Lifter::dispatch(Value* target, Function* by) {
   llvm::Type* word = builder_.getInt64Ty();
   Value* cache = builder_.CreateLoad(builder_.getPtrTy(), field(offsetof(Cpu, jump_cache)));
   Value* index = builder_.CreateAnd(builder_.CreateLShr(target, 2), builder_.getInt64(aarch64::jump_cache_size - 1));
@@ -140,11 +127,13 @@ void Lifter::dispatch(Value* target) {
       builder_.getPtrTy(),
       builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), entry, offsetof(aarch64::JumpCacheEntry, code)));
   note_write_back(code, true);
-  jump_to(carried_entry(code));
+  if (by == nullptr)
+    jump_to(carried_entry(code));
+  else
+    jump_to(by, builder_.CreatePtrToInt(carried_entry(code), word));
   builder_.SetInsertPoint(unknown);
   note_write_back(builder_.CreateStore(target, field(offsetof(Cpu, pc))));
-  builder_.CreateStore(builder_.getInt64(static_cast<u64>(ExitReason::lookup)), field(offsetof(Cpu, exit_reason)));
-  builder_.CreateRetVoid();
+  leave(ExitReason::lookup);
 }
 
 }  // namespace ferry::optimizer

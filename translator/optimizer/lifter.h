@@ -96,12 +96,20 @@ class Lifter {
   // Control.
   void call(u32 offset, Value* target, i64 direct_target);
   BasicBlock* inlined_call(u32 offset, i64 target);
-  void push_return(u32 context, u32 return_offset);
-  void push_frames(u32 context);
-  Function* exit_symbol(i64 target, const char* prefix);
-  void return_to(Value* target);
+  u16 exit_at(i64 target);
+  struct Callee {
+    CallTarget target;
+    u16 index;
+  };
+  Callee callee_at(i64 target);
+  u16 add_call(u32 back, bool back_to_exit, Callee callee);
+  u16 call_in(u32 context, u32 return_offset, Callee callee);
+  u16 out_of(u32 context, Callee callee);
+  Function* call_symbol(u16 call);
+  void return_to(Value* target, bool returns_by_link);
   void go_to(Value* target, u32 offset);
-  void dispatch(Value* target);
+  void dispatch(Value* target, Function* by = nullptr);
+  void leave(ExitReason reason);
 
   // Entries and the state.
   u32 entry_at(u32 context, u32 offset, bool in_map);
@@ -126,7 +134,8 @@ class Lifter {
   }
   Function* code_symbol(const std::string& name);
   Value* unbiased(Value* cpu);
-  void jump_to(Value* code);
+  void jump_to(Value* code, Value* argument = nullptr);
+  void go_out(Value* code, Value* argument = nullptr);
   void jump_to(Value* code, Value* cpu, Value* argument, llvm::ArrayRef<Value*> carried);
   Value* carried_entry(Value* code);
   void note_write_back(Instruction* before, bool carries = false) {
@@ -158,7 +167,8 @@ class Lifter {
   std::map<u32, u32> entry_index_;        // by node
   std::vector<LiftedFault> faults_;
   std::vector<i32> exits_;
-  std::map<i64, u32> exit_index_;
+  std::map<i64, u16> exit_index_;
+  std::vector<Call> calls_;
   std::vector<SlotSet> loop_reads_;  // by node: what the loops from it on read
   u32 lifted_ = 0;
   llvm::DISubprogram* lines_ = nullptr;  // null: no debugging information

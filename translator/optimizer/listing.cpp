@@ -101,9 +101,30 @@ class Lister {
       case RelocationKind::carried_exit:
         note += "; to " + address(region_.exits[relocation.index]);
         return;
-      case RelocationKind::entry:
-        note += "; to " + address(region_.entries[relocation.index].offset) + " by a return";
+      case RelocationKind::call: {
+        const Call& call = region_.calls[relocation.index];
+        bool to_exit = call.back_to_exit != 0;
+        u32 back = to_exit ? static_cast<u32>(region_.exits[call.back]) : region_.entries[call.back].offset;
+        note += "; call of " + called(call) + ", back to " + address(back);
+        return;
+      }
+      case RelocationKind::carried_return:
+        note += "; return";
     }
+  }
+
+  std::string called(const Call& call) const {
+    switch (call.target) {
+      case CallTarget::exit:
+        return address(region_.exits[call.to]);
+      case CallTarget::entry:
+        return address(region_.entries[call.to].offset);
+      case CallTarget::call:
+        return called(region_.calls[call.to]);
+      case CallTarget::argument:
+        break;
+    }
+    return "the argument";
   }
 
   void list_code(size_t begin, size_t end) {

@@ -82,6 +82,7 @@ class Packer {
     if (!read_fault_states(maps_, body_, lifted_.faults, region_, problem)) return why = problem, false;
     read_lines();
     region_.exits = lifted_.exits;
+    region_.calls = lifted_.calls;
     return true;
   }
   size_t text_end() const { return text_end_; }
@@ -176,9 +177,12 @@ class Packer {
                           assumed_address + *target + static_cast<u64>(addend));
       return true;
     }
-    for (auto [kind, prefix] : {std::pair{RelocationKind::exit, exit_prefix},
-                                {RelocationKind::carried_exit, carried_exit_prefix},
-                                {RelocationKind::entry, entry_prefix}}) {
+    if (name == carried_return_symbol) {
+      region_.relocations.push_back({at, *patch, RelocationKind::carried_return, 0, static_cast<i32>(addend)});
+      return true;
+    }
+    for (auto [kind, prefix] :
+         {std::pair{RelocationKind::carried_exit, carried_exit_prefix}, {RelocationKind::call, call_prefix}}) {
       llvm::StringRef index = name;
       if (!index.consume_front(prefix)) continue;
       region_.relocations.push_back(
@@ -205,6 +209,7 @@ class Packer {
       region_.code.resize(llvm::alignTo(region_.code.size(), entry_alignment), padding);
       u32 at = static_cast<u32>(region_.code.size());
       std::vector<u8> code = entry_code(region_.code, body_, entry.code, at);
+      if (code.empty()) continue;
       region_.code.insert(region_.code.end(), code.begin(), code.end());
       entry.code = at;
     }

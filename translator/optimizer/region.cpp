@@ -18,13 +18,13 @@ namespace {
 
 constexpr u32 request_magic = 0x51525246;  // "FRRQ"
 constexpr u32 region_magic = 0x4e475246;   // "FRGN"
-constexpr u32 format = 3;                  // counted up with every change of what follows
+constexpr u32 format = 4;                  // counted up with every change of what follows
 
 constexpr u32 page_size = 4096;
 constexpr u32 max_span = max_region_pages * page_size;  // bytes of guest memory that a region lies in
 constexpr u32 max_indirect_targets = max_region_instructions;
 constexpr u32 max_path = 4096;
-constexpr u32 max_exits = 0x10000, max_helpers = 0x1000;  // what a relocation's index can name
+constexpr u32 max_exits = 0xfffe, max_helpers = 0x1000;  // what a relocation's index can name
 constexpr u32 max_helper_name = 256;
 constexpr u32 max_places = max_code_bytes / 2;  // of any kind in the code
 constexpr u32 max_fault_lists = u32{1} << 20;
@@ -82,15 +82,18 @@ Relocation get_relocation(ByteReader& in, const Region& region) {
   u8 patch = in.get<u8>(), kind = in.get<u8>();
   u16 index = in.get<u16>();
   i32 addend = in.get<i32>();
-  in.require(patch <= static_cast<u8>(stencil::Patch::adr_page) && kind <= static_cast<u8>(RelocationKind::entry));
+  in.require(patch <= static_cast<u8>(stencil::Patch::adr_page) &&
+             kind <= static_cast<u8>(RelocationKind::carried_return));
   if (!in.good()) return {};
   Relocation relocation{code, static_cast<stencil::Patch>(patch), static_cast<RelocationKind>(kind), index, addend};
   u32 width = patched_bytes(relocation.patch);
   in.require(region.code.size() >= width && code <= region.code.size() - width);
   if (relocation.kind == RelocationKind::exit || relocation.kind == RelocationKind::carried_exit)
     in.require(index < region.exits.size());
-  else if (relocation.kind == RelocationKind::entry)
-    in.require(index < region.entries.size());
+  else if (relocation.kind == RelocationKind::call)
+    in.require(index < region.calls.size());
+  else if (relocation.kind == RelocationKind::carried_return)
+    in.require(index == 0 && code >= 2);
   else
     in.require(relocation.patch == stencil::Patch::abs_64 &&
                (relocation.kind == RelocationKind::base ? index == 0 : index < region.helpers.size()));
@@ -108,6 +111,18 @@ void get_entries(ByteReader& in, Region& region) {
     in.require(lies_in(region.stretches, offset) && in_map <= 1);
     in.require(code < region.code.size());
     region.entries.push_back({offset, code, in_map != 0});
+  }
+}
+
+void get_calls(ByteReader& in, Region& region) {
+  region.calls = in.get_array<Call>(max_exits);
+  for (size_t i = 0; i < region.calls.size(); i++) {
+    const Call& call = region.calls[i];
+    const size_t targets[] = {region.exits.size(), region.entries.size(), i, 1};
+    in.require(call.back_to_exit <= 1 && call.target <= CallTarget::argument);
+    if (!in.good()) return;
+    in.require(call.to < targets[static_cast<int>(call.target)]);
+    in.require(call.back < (call.back_to_exit != 0 ? region.exits.size() : region.entries.size()));
   }
 }
 
@@ -138,7 +153,7 @@ bool is_sound(const FaultValue& value) {
     case FaultSource::vector:
       return value.size <= 16 && value.value >= 0 && value.value < stencil::vector_registers;
     case FaultSource::stack:
-      return value.size <= 16 && value.value >= -stencil::red_zone && value.value <= max_frame;
+      return value.size <= 16 && value.value >= -max_frame && value.value <= max_frame;
     case FaultSource::expression:
       return value.size <= 8;
     default:
@@ -272,6 +287,7 @@ std::vector<u8> write_region(const Region& region) {
     out.put(u8{entry.in_map});
   }
   out.put_array(region.exits);
+  out.put_array(region.calls);
   out.put(static_cast<u32>(region.helpers.size()));
   for (const std::string& name : region.helpers) out.put_text(name);
   out.put(static_cast<u32>(region.relocations.size()));
@@ -301,6 +317,7 @@ std::optional<Region> read_region(std::span<const u8> bytes) {
   get_entries(in, region);
   region.exits = in.get_array<i32>(max_exits);
   for (i32 exit : region.exits) in.require(exit % 4 == 0);
+  get_calls(in, region);
   get_helpers(in, region);
   u32 count = in.get_count(max_places, 12);
   for (u32 i = 0; i < count && in.good(); i++) region.relocations.push_back(get_relocation(in, region));

@@ -114,8 +114,9 @@ enum class RelocationKind : u8 {
   base,    // the base's guest address; abs_64
   helper,  // the address of helpers[index]; abs_64
   exit,  // the code, or until there is some the thunk, of the guest instruction at exits[index], to be entered with Cpu exact
-  carried_exit,  // the same, with carried registers
-  entry,         // entries[index], with Cpu exact; carried_entry bytes before it, with carried registers
+  carried_exit,    // the same, with carried registers
+  call,            // calls[index], with carried registers
+  carried_return,  // a return to the carried X30 by the return stack
 };
 
 struct Relocation {
@@ -126,11 +127,25 @@ struct Relocation {
   i32 addend;
 };
 
+// What a call goes to: exits[to], entries[to], calls[to] (an earlier one, after making its frame), or what the second argument says.
+enum class CallTarget : u8 { exit, entry, call, argument };
+
+// A call by the return stack (stencil/return_stack.h), with carried registers: one that the guest makes, or one that was inlined and is
+// made up for on a way out of it, so that what goes on there returns into the region.
+struct Call {
+  u16 back;         // an index: where it comes back to
+  u16 to;           // of an argument: 0
+  u8 back_to_exit;  // comes back to an exit, not to an entry
+  CallTarget target;
+  u8 reserved[2];
+};
+
 struct Region {
   std::vector<u8> code;  // position-independent; to be placed at a multiple of code_alignment
   u32 loader = 0;        // an offset into it
   std::vector<Entry> entries;
   std::vector<i32> exits;  // guest offsets, of direct branches and of returns from calls
+  std::vector<Call> calls;
   std::vector<std::string> helpers;
   std::vector<Relocation> relocations;
   std::vector<FaultEdge> fault_edges;

@@ -269,7 +269,6 @@ struct Forge {
       return static_cast<Source>(static_cast<int>(Source::operand_0) + name[12] - '0');
     if (name == "next") return Source::next;
     if (name == "taken") return Source::taken;
-    if (name == "hole_return_code") return Source::return_code;
     if (name.starts_with("ferry_")) return Source::helper;
     die("%s refers to %s: a stencil may only call ferry_ helpers", function, name.c_str());
   }

@@ -47,6 +47,44 @@ StubCode thunk_stub(ThunkKind kind);
 inline constexpr u64 argument_jump_size = 16;
 void write_argument_jump(u8* write, u64 run, u64 argument, u64 target);
 
+// The return stack (return_stack.h). Where the host's address of a frame is: so far below a multiple of 16; the guest's is in the 8
+// bytes above it.
+#if defined(__x86_64__)
+inline constexpr u64 return_address_at = 8;
+#else
+inline constexpr u64 return_address_at = 0;
+#endif
+inline constexpr u64 no_return_pc = 2;  // of the lowest frame: no return goes there
+// Calls, before their landing: with Cpu exact and the link in `last`, and with carried registers and the frame's pc. The latter's target
+// may be 0: then it is the second argument.
+#if defined(__x86_64__)
+inline constexpr u64 call_size = 7, carried_call_size = 16, landing_size = 11, return_size = 7, carried_return_size = 1;
+#else
+inline constexpr u64 call_size = 12, carried_call_size = 28, landing_size = 8, return_size = 12,
+                     carried_return_size = 8;
+#endif
+inline constexpr u64 call_field_size = 4;  // of a direct call, at its end: as of a jump for repoint_jump()
+void write_call(u8* write, u64 run, u64 target);
+void write_carried_call(u8* write, u64 run, u64 pc, u64 target);
+// Goes on behind it when the return was to the frame's pc, with registers carried or not as said; else at `other`: other_landing_size
+// bytes, the way to Generation::other_landing, with the code where the call comes back to when Cpu is exact.
+void write_landing(u8* write, u64 run, u64 other, bool carried);
+inline constexpr u64 other_landing_size = 16;
+void write_other_landing(u8* write, u64 run, u64 code, u64 other_landing);
+// Returns, with Cpu exact and the target in `last`, and with carried registers. The jump that is_jump_site() knows is made the latter,
+// where that is possible.
+void write_return(u8* write);
+void write_carried_return(u8* write);
+bool make_carried_return(u8* site);
+// What a generation has once: position-independent code, which begins with what other landings go to and has at `unknown` what a
+// return without a call goes to. Two jumps of patchable_alignment bytes are to follow it: to what stores carried registers and goes to
+// the second argument, and to what goes on at Cpu::pc.
+struct ReturnCode {
+  const void* code;
+  size_t size, unknown;
+};
+ReturnCode return_code();
+
 // Fills `size` bytes (less than patchable_alignment) with instructions that do nothing.
 void fill_padding(u8* write, size_t size);
 
@@ -62,8 +100,10 @@ bool host_supported(const char*& missing);
 // A cheap clock that ticks evenly (TSC; the virtual counter).
 u64 ticks();
 
-// Runs translated code until it leaves. Saves and switches the floating-point control word.
+// Runs translated code, on the return stack, until it goes to Cpu::leave_code, which is ferry_leave. Saves and switches the
+// floating-point control word.
 extern "C" void ferry_enter(aarch64::Cpu* cpu, const void* code);
+extern "C" const char ferry_leave[];
 
 // The guest's floating-point control in its reset state.
 void initialize_fp_control(aarch64::Cpu& cpu);
@@ -72,7 +112,8 @@ void initialize_fp_control(aarch64::Cpu& cpu);
 // leave_from_signal() ends it.
 semantic::Outcome call_reference(aarch64::Cpu& cpu, semantic::ReferenceFunction function, const u64* operands);
 
-// In a signal handler: makes the interrupted translated code leave as if by a Leave, with cpu.host_sp's frame.
+// In a signal handler: makes the interrupted translated code leave as if by a Leave, with cpu.host_sp's frame. What the return stack
+// holds is not known then: it is to be emptied.
 void leave_from_signal(void* ucontext, const aarch64::Cpu& cpu);
 // In a signal handler: makes the interrupted code go on at `pc`, registers as they are.
 void resume_at(void* ucontext, u64 pc);
@@ -81,9 +122,9 @@ bool fault_was_write(const void* ucontext);
 
 // In a signal handler: what the registers held. Numbers are those of the instruction set's encodings; vectors have 16 bytes.
 #if defined(__x86_64__)
-inline constexpr i64 general_registers = 16, vector_registers = 32, red_zone = 128;
+inline constexpr i64 general_registers = 16, vector_registers = 32;
 #else
-inline constexpr i64 general_registers = 31, vector_registers = 32, red_zone = 0;
+inline constexpr i64 general_registers = 31, vector_registers = 32;
 #endif
 u64 interrupted_general(const void* ucontext, u32 number);
 u64 interrupted_stack_pointer(const void* ucontext);

@@ -13,11 +13,10 @@ enum class Source : u8 {
   operand_3,
   operand_4,
   operand_5,
-  next,         // the code after the stencil
-  taken,        // the branch target's code
-  return_code,  // the code that a call returns to
-  constant,     // `addend` bytes into the constants
-  helper,       // the function of index `helper`
+  next,      // the code after the stencil
+  taken,     // the branch target's code
+  constant,  // `addend` bytes into the constants
+  helper,    // the function of index `helper`
 };
 
 // How it is patched into the code. The names are the relocation types of the ELF ABI supplements.

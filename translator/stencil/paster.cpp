@@ -23,7 +23,6 @@ void paste(const Library& library, const Body& body, Cursor& cursor, const HoleV
   memcpy(sources, values.operands, sizeof(u64) * semantic::max_operands);
   sources[static_cast<int>(Source::next)] = cursor.run + body.size;
   sources[static_cast<int>(Source::taken)] = values.taken;
-  sources[static_cast<int>(Source::return_code)] = values.return_code;
   sources[static_cast<int>(Source::constant)] = constants;
   const Hole* hole = library.holes + body.first_hole;
   for (const Hole* end = hole + body.hole_count; hole != end; hole++) {

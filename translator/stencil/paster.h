@@ -9,7 +9,6 @@ namespace ferry::stencil {
 struct HoleValues {
   const u64* operands;  // semantic::max_operands of them may be read
   u64 taken;
-  u64 return_code;
 };
 
 // Where to write: the writable view's position and the address at which the same byte will run.

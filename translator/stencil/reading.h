@@ -16,9 +16,9 @@ struct Branch {  // conditional: to the Target operand when taken
 struct Jump {  // to the Target operand
   static constexpr Control control = Control::jump;
 };
-struct Call {  // to the Target operand, coming back to return_pc
+// Calls have written the address that they come back to into a register, their only result.
+struct Call {  // to the Target operand
   static constexpr Control control = Control::call;
-  u64 return_pc;
 };
 struct IndirectJump {
   static constexpr Control control = Control::indirect_jump;
@@ -26,7 +26,7 @@ struct IndirectJump {
 };
 struct IndirectCall {
   static constexpr Control control = Control::indirect_call;
-  u64 target, return_pc;
+  u64 target;
 };
 struct Return {
   static constexpr Control control = Control::function_return;
@@ -130,16 +130,6 @@ FERRY_INLINE T operand_from_hole(Cpu* cpu, const u64* last, u64* result) {
   } else {
     return T::template from_hole<index>();
   }
-}
-
-FERRY_INLINE void push_return(Cpu* cpu, u64 return_pc) {
-  u64 code;
-  FERRY_HOLE_64(code, &hole_return_code);
-  u64 top = (cpu->return_top + sizeof(aarch64::ReturnEntry)) & (sizeof cpu->return_stack - 1);
-  auto* entry = reinterpret_cast<aarch64::ReturnEntry*>(reinterpret_cast<char*>(cpu->return_stack) + top);
-  entry->pc = return_pc;
-  entry->code = reinterpret_cast<const void*>(code);
-  cpu->return_top = top;
 }
 
 // Goes on at cpu->pc: by the per-thread cache of targets, else by the dispatcher (`taken`).
@@ -262,29 +252,23 @@ struct Reading<function> {
       } else if constexpr (control == Control::jump) {
         [[clang::musttail]] return taken(biased, FERRY_PASS_ON);
       } else if constexpr (control == Control::call) {
-        push_return(cpu, result.return_pc);
-        [[clang::musttail]] return taken(biased, FERRY_PASS_ON);
+        // The baseline makes the call itself (return_stack.h), with the link, which has become `last`.
+        [[clang::musttail]] return next(biased, FERRY_PASS_ON);
       } else if constexpr (control == Control::indirect_jump) {
         cpu->pc = result.target;
         [[clang::musttail]] return go_to_pc(biased, FERRY_PASS_ON);
       } else if constexpr (control == Control::indirect_call) {
-        push_return(cpu, result.return_pc);
         cpu->pc = result.target;
-        [[clang::musttail]] return go_to_pc(biased, FERRY_PASS_ON);
+        [[clang::musttail]] return next(biased, FERRY_PASS_ON);
       } else if constexpr (control == Control::function_return) {
-        u64 top = cpu->return_top;
-        const auto& entry =
-            *reinterpret_cast<const aarch64::ReturnEntry*>(reinterpret_cast<const char*>(cpu->return_stack) + top);
-        if (__builtin_expect(entry.pc == result.target, 1)) {
-          cpu->return_top = (top - sizeof entry) & (sizeof cpu->return_stack - 1);
-          [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(biased,
-                                                                                                  FERRY_PASS_ON);
-        }
-        cpu->pc = result.target;
-        [[clang::musttail]] return go_to_pc(biased, FERRY_PASS_ON);
+        // The baseline returns, to the target in `last`.
+        last = result.target;
+        [[clang::musttail]] return next(biased, FERRY_PASS_ON);
       } else {
         static_assert(control == Control::leave);
         cpu->exit_reason = result.reason;
+        [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(cpu->leave_code))(biased,
+                                                                                                     FERRY_PASS_ON);
       }
     }
   }

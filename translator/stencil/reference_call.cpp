@@ -15,6 +15,8 @@ thread_local ReferenceCall* pending;
 PRESERVE_NONE void run_pending(char* biased) {
   auto* cpu = reinterpret_cast<aarch64::Cpu*>(biased - cpu_bias);
   pending->outcome = pending->function(cpu, pending->operands);
+  using Leave = PRESERVE_NONE void (*)(char*);
+  [[clang::musttail]] return reinterpret_cast<Leave>(const_cast<void*>(cpu->leave_code))(biased);
 }
 }  // namespace
 

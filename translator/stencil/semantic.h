@@ -27,7 +27,6 @@ inline constexpr int max_operands = 6;
 extern "C" {
 extern char hole_0, hole_1, hole_2, hole_3, hole_4, hole_5;
 extern char hole_signed_0, hole_signed_1, hole_signed_2, hole_signed_3, hole_signed_4, hole_signed_5;
-extern char hole_return_code;  // the host code a call returns to
 // What travels in host registers from stencil to stencil, beside its place in Cpu, so that the next one need not wait for a load:
 // `last`, the value of the general register that was written last, and the flags. The baseline knows when they are
 // valid (not at a block's entry), and selects forms that use them.

@@ -45,9 +45,12 @@ TEST(RegionBytes, RegionRoundTrip) {
   EXPECT_EQ(back->loader, 56u);
   EXPECT_EQ(back->entries[1].code, 64u);
   EXPECT_FALSE(back->entries[1].in_map);
-  ASSERT_EQ(back->relocations.size(), 5u);
+  ASSERT_EQ(back->relocations.size(), 6u);
   EXPECT_EQ(back->relocations[2].kind, RelocationKind::exit);
   EXPECT_EQ(back->relocations[2].addend, -4);
+  ASSERT_EQ(back->calls.size(), 3u);
+  EXPECT_EQ(back->calls[0].back, 2u);
+  EXPECT_EQ(back->calls[1].target, CallTarget::call);
   ASSERT_EQ(back->fault_edges.size(), 3u);
   EXPECT_EQ(back->fault_edges[1].edge, 80u);
   ASSERT_EQ(back->fault_states.size(), 2u);
@@ -146,11 +149,28 @@ void expect_sound(const Region& region) {
     if (relocation.kind == RelocationKind::exit || relocation.kind == RelocationKind::carried_exit) {
       ASSERT_LT(relocation.index, region.exits.size());
     }
-    if (relocation.kind == RelocationKind::entry) {
-      ASSERT_LT(relocation.index, region.entries.size());
+    if (relocation.kind == RelocationKind::call) {
+      ASSERT_LT(relocation.index, region.calls.size());
+    }
+    if (relocation.kind == RelocationKind::carried_return) {
+      ASSERT_GE(relocation.code, 2u);
     }
     if (relocation.kind == RelocationKind::helper) {
       ASSERT_LT(relocation.index, region.helpers.size());
+    }
+  }
+  for (size_t i = 0; i < region.calls.size(); i++) {
+    const Call& call = region.calls[i];
+    ASSERT_LT(call.back, call.back_to_exit != 0 ? region.exits.size() : region.entries.size());
+    ASSERT_LE(call.target, CallTarget::argument);
+    if (call.target == CallTarget::exit) {
+      ASSERT_LT(call.to, region.exits.size());
+    }
+    if (call.target == CallTarget::entry) {
+      ASSERT_LT(call.to, region.entries.size());
+    }
+    if (call.target == CallTarget::call) {
+      ASSERT_LT(call.to, i);
     }
   }
   for (size_t i = 0; i < region.fault_edges.size(); i++) {
@@ -249,10 +269,19 @@ TEST(RegionBytes, RegionsThatContradictThemselvesAreRefused) {
   expect_refused([](Region& r) { r.relocations[2].code = 0xfffffffe; });
   expect_refused([](Region& r) { r.relocations[2].index = 3; });
   expect_refused([](Region& r) { r.relocations[1].index = 2; });
-  expect_refused([](Region& r) { r.relocations[3].index = 2; });
+  expect_refused([](Region& r) { r.relocations[3].index = 3; });
   expect_refused([](Region& r) { r.relocations[4].index = 3; });
   expect_refused([](Region& r) { r.relocations[1].patch = stencil::Patch::pc_32; });
-  expect_refused([](Region& r) { r.relocations[0].kind = static_cast<RelocationKind>(5); });
+  expect_refused([](Region& r) { r.relocations[5].index = 1; });
+  expect_refused([](Region& r) { r.relocations[5].code = 1; });
+  expect_refused([](Region& r) { r.calls[0].back = 3; });
+  expect_refused([](Region& r) { r.calls[0].to = 3; });
+  expect_refused([](Region& r) { r.calls[0].back_to_exit = 2; });
+  expect_refused([](Region& r) { r.calls[0].target = static_cast<CallTarget>(4); });
+  expect_refused([](Region& r) { r.calls[1].back = 2; });
+  expect_refused([](Region& r) { r.calls[1].to = 1; });  // itself
+  expect_refused([](Region& r) { r.calls[2].to = 1; });
+  expect_refused([](Region& r) { r.relocations[0].kind = static_cast<RelocationKind>(6); });
   expect_refused([](Region& r) { r.relocations[0].patch = static_cast<stencil::Patch>(200); });
   expect_refused([](Region& r) { r.fault_edges[2].edge = 100; });
   expect_refused([](Region& r) { r.fault_edges[2].access = 100; });

@@ -42,8 +42,10 @@ inline Region sample_region() {
   region.relocations = {{2, stencil::Patch::abs_64, RelocationKind::base, 0, -8},
                         {12, stencil::Patch::abs_64, RelocationKind::helper, 1, 0},
                         {96, stencil::Patch::pc_32, RelocationKind::exit, 2, -4},
-                        {20, stencil::Patch::pc_32, RelocationKind::entry, 1, -4},
-                        {24, stencil::Patch::pc_32, RelocationKind::carried_exit, 0, -4}};
+                        {20, stencil::Patch::pc_32, RelocationKind::call, 1, -4},
+                        {24, stencil::Patch::pc_32, RelocationKind::carried_exit, 0, -4},
+                        {28, stencil::Patch::pc_32, RelocationKind::carried_return, 0, -4}};
+  region.calls = {{2, 1, 1, CallTarget::exit, {}}, {1, 0, 0, CallTarget::call, {}}, {0, 0, 0, CallTarget::argument, {}}};
   region.fault_edges = {{0, 70}, {30, 80}, {99, 99}};
   // The second is x3 = low half of x0's register < what is on the stack, as 64 bits.
   for (u32 at : {u32{72}, u32{90}}) place_trap(region, at);

@@ -18,7 +18,7 @@ template <int...>
 SEM_AS(Call)
 bl(Cpu&, Dst<1> link, Imm64 next_pc, Target) {
   link = next_pc;
-  return {next_pc};
+  return {};
 }
 
 template <int sf>
@@ -65,7 +65,7 @@ SEM_AS(IndirectCall)
 blr(Cpu&, Src<1> rn, Dst<1> link, Imm64 next_pc) {
   u64 target = rn;  // before the link is written: BLR X30
   link = next_pc;
-  return {target, next_pc};
+  return {target};
 }
 
 template <int...>

@@ -77,6 +77,7 @@ class Copier {
 std::vector<u8> entry_code(std::span<const u8> code, u32 body, u32 block, u32 at) {
   std::vector<u8> bytes;
   if (Copier().copy(code, body, at, bytes)) {
+    if (bytes.empty()) return bytes;
     put_jump(bytes, at, block);
   } else {
     bytes.resize(stencil::argument_jump_size);

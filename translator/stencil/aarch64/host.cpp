@@ -29,8 +29,7 @@ extern "C" [[gnu::naked]] void ferry_enter(Cpu*, const void*) {
     stp d10, d11, [sp, #112]
     stp d12, d13, [sp, #128]
     stp d14, d15, [sp, #144]
-    adr x9, ferry_leave
-    stp x0, x9, [sp, #160]
+    str x0, [sp, #160]
     mov x9, sp
     str x9, [x0, %[host_sp]]
     mrs x9, fpcr
@@ -39,11 +38,18 @@ extern "C" [[gnu::naked]] void ferry_enter(Cpu*, const void*) {
     msr fpcr, x9
     ldr w9, [x0, %[guest_fpsr]]
     msr fpsr, x9
+    ldr x9, [x0, %[return_sp]]
+    mov sp, x9
     mov x20, x0
-    blr x1
-    .globl ferry_leave
-    .hidden ferry_leave
+    br x1
+    .globl ferry_leave, ferry_leave_on_host_stack
+    .hidden ferry_leave, ferry_leave_on_host_stack
 ferry_leave:
+    mov x9, sp
+    str x9, [x20, %[return_sp]]
+    ldr x9, [x20, %[host_sp]]
+    mov sp, x9
+ferry_leave_on_host_stack:
     ldr x0, [sp, #160]
     mrs x9, fpsr
     ldr w10, [x0, %[guest_fpsr]]
@@ -68,11 +74,12 @@ ferry_leave:
 )"
       :
       : [host_sp] "i"(offsetof(Cpu, host_sp)), [host_fp] "i"(offsetof(Cpu, host_fp_control)),
-        [guest_fpcr] "i"(offsetof(Cpu, fpcr)), [guest_fpsr] "i"(offsetof(Cpu, fpsr)));
+        [guest_fpcr] "i"(offsetof(Cpu, fpcr)), [guest_fpsr] "i"(offsetof(Cpu, fpsr)),
+        [return_sp] "i"(offsetof(Cpu, return_sp)));
 }
-extern "C" const char ferry_leave[];
+extern "C" const char ferry_leave_on_host_stack[];
 
-// Called by a thunk, with the Cpu in x20 as in every stencil. The call took the link register: ferry_leave's address is in the frame.
+// Called by a thunk, with the Cpu in x20 as in every stencil.
 #define FERRY_STUB(name, why)                                                                   \
   extern "C" [[gnu::naked, gnu::used]] void name##_code() {                                     \
     asm(".globl " #name ", " #name "_end\n.hidden " #name ", " #name "_end\n" #name             \
@@ -80,16 +87,69 @@ extern "C" const char ferry_leave[];
         "str x30, [x20, %[operand]]\n\t"                                                        \
         "mov w9, %[reason_value]\n\t"                                                           \
         "str x9, [x20, %[reason]]\n\t"                                                          \
-        "ldr x30, [sp, #168]\n\t"                                                               \
-        "ret\n" #name "_end:"                                                                   \
+        "ldr x9, [x20, %[leave_code]]\n\t"                                                      \
+        "br x9\n" #name "_end:"                                                                 \
         :                                                                                       \
         : [operand] "i"(offsetof(Cpu, exit_operand)), [reason] "i"(offsetof(Cpu, exit_reason)), \
+          [leave_code] "i"(offsetof(Cpu, leave_code)),                                          \
           [reason_value] "i"(static_cast<int>(ferry::translator::ExitReason::why)));            \
   }                                                                                             \
   extern "C" const char name[], name##_end[];
 FERRY_STUB(ferry_stub_link, link)
 FERRY_STUB(ferry_stub_poll, poll)
 #undef FERRY_STUB
+
+// Where a landing goes that the return is not to, as registers are then: the frame has been taken from the stack, its guest address is in
+// x9. In x10: the landing's code for an exact Cpu. x21 is the register of `last`, x0 that of X30 where it is carried.
+extern "C" [[gnu::naked, gnu::used]] void ferry_other_landing_code() {
+  asm(R"(
+    .globl ferry_other_landing, ferry_unknown_return, ferry_other_landing_end
+    .hidden ferry_other_landing, ferry_unknown_return, ferry_other_landing_end
+ferry_other_landing:
+    cbnz x21, 1f
+    cmp x0, #1
+    b.eq 1f
+    cmp x9, x0
+    b.ne ferry_unknown_return
+    mov x21, x10
+    b ferry_other_landing_end
+1:  cmp x9, x21
+    b.ne ferry_unknown_return
+    br x10
+ferry_unknown_return:
+    mov x11, x21
+    cbnz x21, 2f
+    cmp x0, #1
+    csel x11, x21, x0, eq
+2:  sub sp, sp, #16
+    mov x12, sp
+    mov w13, %[searched]
+3:  ldr x14, [x12, #8]
+    cmp x14, %[no_return]
+    b.eq 4f
+    add x12, x12, #16
+    ldr x14, [x12, #8]
+    cmp x14, x11
+    b.eq 6f
+    subs w13, w13, #1
+    b.ne 3b
+4:  str x11, [x20, %[pc]]
+    cbnz x21, 5f
+    cmp x0, #1
+    b.eq 5f
+    adr x21, ferry_other_landing_end+8
+    b ferry_other_landing_end
+5:  b ferry_other_landing_end+8
+6:  mov sp, x12
+    ldp x16, x9, [sp], #16
+    ret x16
+    .p2align 3
+ferry_other_landing_end:
+)"
+      :
+      : [pc] "i"(offsetof(Cpu, pc)), [searched] "i"(32), [no_return] "i"(ferry::stencil::no_return_pc));
+}
+extern "C" const char ferry_other_landing[], ferry_unknown_return[], ferry_other_landing_end[];
 
 namespace ferry::stencil {
 
@@ -192,13 +252,73 @@ void write_thunk(u8* write, u64 run, u64 stub) {
   memcpy(write, words, sizeof words);
 }
 
-void write_argument_jump(u8* write, u64 run, u64 argument, u64 target) {
-  i64 distance = static_cast<i64>(argument - run);
+namespace {
+constexpr u32 push_frame = 0xa9bf57e9;  // STP X9, X21, [SP, #-16]!: the landing, the link
+constexpr u32 pop_frame = 0xa8c127f0;   // LDP X16, X9, [SP], #16
+constexpr u32 return_to_x16 = 0xd65f0200;
+
+u32 adr(u32 number, u64 from, u64 to) {
+  i64 distance = static_cast<i64>(to - from);
   check(distance >= -(i64{1} << 20) && distance < i64{1} << 20);
   u32 immediate = static_cast<u32>(distance);
-  u32 adr_x21 = 0x10000015 | (immediate & 3) << 29 | (immediate >> 2 & 0x7ffff) << 5;
-  const u32 words[] = {adr_x21, branch_word(run + 4, target), nop, nop};
+  return 0x10000000 | (immediate & 3) << 29 | (immediate >> 2 & 0x7ffff) << 5 | number;
+}
+}  // namespace
+
+void write_argument_jump(u8* write, u64 run, u64 argument, u64 target) {
+  const u32 words[] = {adr(21, run, argument), branch_word(run + 4, target), nop, nop};
   memcpy(write, words, sizeof words);
+}
+
+void write_call(u8* write, u64 run, u64 target) {
+  const u32 words[] = {adr(9, run, run + call_size), push_frame, branch_word(run + 8, target)};
+  memcpy(write, words, sizeof words);
+}
+
+void write_carried_call(u8* write, u64 run, u64 pc, u64 target) {
+  constexpr u32 movz_x10 = 0xd280000a, movk_x10 = 0xf280000a, push_landing_and_x10 = 0xa9bf2be9,
+                branch_to_x21 = 0xd61f02a0;
+  u32 words[] = {movz_x10,
+                 movk_x10 | 1 << 21,
+                 movk_x10 | 2 << 21,
+                 movk_x10 | 3 << 21,
+                 adr(9, run + 16, run + carried_call_size),
+                 push_landing_and_x10,
+                 target != 0 ? branch_word(run + 24, target) : branch_to_x21};
+  for (int i = 0; i < 4; i++) words[i] |= static_cast<u32>(pc >> 16 * i & 0xffff) << 5;
+  static_assert(sizeof words == carried_call_size);
+  memcpy(write, words, sizeof words);
+}
+
+void write_landing(u8* write, u64 run, u64 other, bool carried) {
+  constexpr u32 compare_x9_x0 = 0xeb00013f, compare_x9_x21 = 0xeb15013f, branch_unequal = 0x54000001;
+  i64 distance = static_cast<i64>(other - (run + 4));
+  check(distance >= -(i64{1} << 20) && distance < i64{1} << 20);
+  const u32 words[] = {carried ? compare_x9_x0 : compare_x9_x21,
+                       branch_unequal | (static_cast<u32>(distance >> 2) & 0x7ffff) << 5};
+  memcpy(write, words, sizeof words);
+}
+
+void write_other_landing(u8* write, u64 run, u64 code, u64 other_landing) {
+  const u32 words[] = {adr(10, run, code), branch_word(run + 4, other_landing), nop, nop};
+  memcpy(write, words, sizeof words);
+}
+
+void write_return(u8* write) {
+  const u32 words[] = {0xd2800020, pop_frame, return_to_x16};  // MOV X0, #1
+  memcpy(write, words, sizeof words);
+}
+
+void write_carried_return(u8* write) {
+  const u32 words[] = {pop_frame, return_to_x16};
+  memcpy(write, words, sizeof words);
+}
+
+bool make_carried_return(u8*) { return false; }  // it takes two instructions
+
+ReturnCode return_code() {
+  return {ferry_other_landing, static_cast<size_t>(ferry_other_landing_end - ferry_other_landing),
+          static_cast<size_t>(ferry_unknown_return - ferry_other_landing)};
 }
 
 StubCode thunk_stub(ThunkKind kind) {
@@ -238,7 +358,7 @@ u64 ticks() {
 
 void leave_from_signal(void* context, const Cpu& cpu) {
   auto& machine = static_cast<ucontext_t*>(context)->uc_mcontext;
-  machine.pc = reinterpret_cast<u64>(ferry_leave);
+  machine.pc = reinterpret_cast<u64>(ferry_leave_on_host_stack);
   machine.sp = cpu.host_sp;
 }
 

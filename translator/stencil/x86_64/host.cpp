@@ -28,10 +28,14 @@ extern "C" [[gnu::naked]] void ferry_enter(Cpu*, const void*) {
     stmxcsr %c[host_fp](%%rdi)
     ldmxcsr %c[guest_fp](%%rdi)
     lea %c[bias](%%rdi), %%r12
-    call *%%rsi
-    .globl ferry_leave
-    .hidden ferry_leave
+    mov %c[return_sp](%%rdi), %%rsp
+    jmp *%%rsi
+    .globl ferry_leave, ferry_leave_on_host_stack
+    .hidden ferry_leave, ferry_leave_on_host_stack
 ferry_leave:
+    mov %%rsp, %c[return_sp]-%c[bias](%%r12)
+    mov %c[host_sp]-%c[bias](%%r12), %%rsp
+ferry_leave_on_host_stack:
     pop %%rdi
     stmxcsr %c[guest_fp](%%rdi)
     ldmxcsr %c[host_fp](%%rdi)
@@ -46,11 +50,12 @@ ferry_leave:
 )"
       :
       : [host_sp] "i"(offsetof(Cpu, host_sp)), [host_fp] "i"(offsetof(Cpu, host_fp_control)),
-        [guest_fp] "i"(offsetof(Cpu, guest_fp_control)), [bias] "i"(ferry::stencil::cpu_bias));
+        [guest_fp] "i"(offsetof(Cpu, guest_fp_control)), [return_sp] "i"(offsetof(Cpu, return_sp)),
+        [bias] "i"(ferry::stencil::cpu_bias));
 }
-extern "C" const char ferry_leave[];
+extern "C" const char ferry_leave_on_host_stack[];
 
-// Called by a thunk, with the biased Cpu in r12 as in every stencil; its RET goes on at ferry_leave.
+// Called by a thunk, with the biased Cpu in r12 as in every stencil.
 #define FERRY_STUB(name, why)                                                        \
   extern "C" [[gnu::naked, gnu::used]] void name##_code() {                          \
     asm(".globl " #name ", " #name "_end\n.hidden " #name ", " #name "_end\n" #name  \
@@ -58,16 +63,73 @@ extern "C" const char ferry_leave[];
         "pop %%rax\n\t"                                                              \
         "mov %%rax, %c[operand](%%r12)\n\t"                                          \
         "movq %[reason_value], %c[reason](%%r12)\n\t"                                \
-        "ret\n" #name "_end:"                                                        \
+        "jmp *%c[leave_code](%%r12)\n" #name "_end:"                                 \
         :                                                                            \
         : [operand] "i"(offsetof(Cpu, exit_operand) - ferry::stencil::cpu_bias),     \
           [reason] "i"(offsetof(Cpu, exit_reason) - ferry::stencil::cpu_bias),       \
+          [leave_code] "i"(offsetof(Cpu, leave_code) - ferry::stencil::cpu_bias),    \
           [reason_value] "i"(static_cast<int>(ferry::translator::ExitReason::why))); \
   }                                                                                  \
   extern "C" const char name[], name##_end[];
 FERRY_STUB(ferry_stub_link, link)
 FERRY_STUB(ferry_stub_poll, poll)
 #undef FERRY_STUB
+
+// Where a landing goes that the return is not to, as registers are then. The stack is at the frame's guest address: the host's has been
+// taken. In rbx: the landing's code for an exact Cpu. r13 is the register of `last`, r9 that of X30 where it is carried.
+extern "C" [[gnu::naked, gnu::used]] void ferry_other_landing_code() {
+  asm(R"(
+    .globl ferry_other_landing, ferry_unknown_return, ferry_other_landing_end
+    .hidden ferry_other_landing, ferry_unknown_return, ferry_other_landing_end
+ferry_other_landing:
+    mov (%%rsp), %%rax
+    test %%r13, %%r13
+    jne 1f
+    cmp $1, %%r9
+    je 1f
+    cmp %%r9, %%rax
+    jne ferry_unknown_return
+    pop %%rax
+    mov %%rbx, %%r13
+    jmp ferry_other_landing_end
+1:  cmp %%r13, %%rax
+    jne ferry_unknown_return
+    pop %%rax
+    jmp *%%rbx
+ferry_unknown_return:
+    mov %%r13, %%r10
+    test %%r13, %%r13
+    jne 2f
+    cmp $1, %%r9
+    cmovne %%r9, %%r10
+2:  sub $8, %%rsp
+    mov %%rsp, %%rbx
+    mov %[searched], %%ebp
+3:  cmpq %[no_return], 8(%%rbx)
+    je 4f
+    add $16, %%rbx
+    cmp %%r10, 8(%%rbx)
+    je 6f
+    dec %%ebp
+    jne 3b
+4:  mov %%r10, %c[pc](%%r12)
+    test %%r13, %%r13
+    jne 5f
+    cmp $1, %%r9
+    je 5f
+    lea ferry_other_landing_end+8(%%rip), %%r13
+    jmp ferry_other_landing_end
+5:  jmp ferry_other_landing_end+8
+6:  mov %%rbx, %%rsp
+    ret
+    .p2align 3
+ferry_other_landing_end:
+)"
+      :
+      : [pc] "i"(offsetof(Cpu, pc) - ferry::stencil::cpu_bias), [searched] "i"(32),
+        [no_return] "i"(ferry::stencil::no_return_pc));
+}
+extern "C" const char ferry_other_landing[], ferry_unknown_return[], ferry_other_landing_end[];
 
 namespace ferry::stencil {
 
@@ -107,6 +169,57 @@ StubCode thunk_stub(ThunkKind kind) {
   return {ferry_stub_poll, static_cast<size_t>(ferry_stub_poll_end - ferry_stub_poll)};
 }
 
+void write_call(u8* write, u64 run, u64 target) {
+  static constexpr u8 bytes[call_size] = {0x41, 0x55, 0xe8};  // push %r13; call rel32
+  memcpy(write, bytes, sizeof bytes);
+  put(write + 3, displacement(run + call_size, target));
+}
+
+void write_carried_call(u8* write, u64 run, u64 pc, u64 target) {
+  static constexpr u8 direct[carried_call_size] = {0x48, 0xb8, 0, 0, 0,    0,
+                                                   0,    0,    0, 0, 0x50, 0xe8};  // movabs; push; call rel32
+  static constexpr u8 indirect[carried_call_size] = {0x66, 0x90, 0x48, 0xb8, 0,    0,
+                                                     0,    0,    0,    0,                  // nop; movabs $pc, %rax;
+                                                     0,    0,    0x50, 0x41, 0xff, 0xd5};  // push %rax; call *%r13
+  memcpy(write, target != 0 ? direct : indirect, carried_call_size);
+  put(write + (target != 0 ? 2 : 4), pc);
+  if (target != 0) put(write + 12, displacement(run + carried_call_size, target));
+}
+
+void write_landing(u8* write, u64 run, u64 other, bool carried) {
+  u8 compared = carried ? 0x0c : 0x2c;  // cmp %r9 or %r13, (%rsp); jne other; pop %rax
+  const u8 bytes[landing_size] = {0x4c, 0x39, compared, 0x24, 0x0f, 0x85, 0, 0, 0, 0, 0x58};
+  memcpy(write, bytes, sizeof bytes);
+  put(write + 6, displacement(run + 10, other));
+}
+
+void write_other_landing(u8* write, u64 run, u64 code, u64 other_landing) {
+  static constexpr u8 bytes[other_landing_size] = {0x48, 0x8d, 0x1d, 0, 0, 0,    0,  // lea code(%rip), %rbx
+                                                   0xe9, 0,    0,    0, 0, 0x0f, 0x1f, 0x40, 0};  // jmp; nop
+  memcpy(write, bytes, sizeof bytes);
+  put(write + 3, displacement(run + 7, code));
+  put(write + 8, displacement(run + 12, other_landing));
+}
+
+void write_return(u8* write) {
+  static constexpr u8 bytes[return_size] = {0x41, 0xb9, 1, 0, 0, 0, 0xc3};  // mov $1, %r9d; ret
+  memcpy(write, bytes, sizeof bytes);
+}
+
+void write_carried_return(u8* write) { *write = 0xc3; }
+
+bool make_carried_return(u8* site) {
+  if (site[-1] != 0xe9) return false;
+  memset(site - 1, 0xcc, 5);
+  write_carried_return(site - 1);
+  return true;
+}
+
+ReturnCode return_code() {
+  return {ferry_other_landing, static_cast<size_t>(ferry_other_landing_end - ferry_other_landing),
+          static_cast<size_t>(ferry_unknown_return - ferry_other_landing)};
+}
+
 void fill_padding(u8* write, size_t size) {
   // The multi-byte NOPs recommended by the SDM (table 4-12), by length.
   static const u8 nops[8][7] = {{},
@@ -143,7 +256,7 @@ void initialize_fp_control(Cpu& cpu) { cpu.guest_fp_control = 0x1f80; }  // all 
 
 void leave_from_signal(void* context, const Cpu& cpu) {
   auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
-  registers[REG_RIP] = reinterpret_cast<greg_t>(ferry_leave);
+  registers[REG_RIP] = reinterpret_cast<greg_t>(ferry_leave_on_host_stack);
   registers[REG_RSP] = static_cast<greg_t>(cpu.host_sp);
 }
 
