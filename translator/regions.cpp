@@ -8,6 +8,7 @@
 
 #include "guest/log.h"
 #include "guest/memory.h"
+#include "translator/children.h"
 #include "translator/optimizer/dump.h"
 #include "translator/optimizer/executed_code.h"
 #include "translator/optimizer/heat.h"
@@ -313,6 +314,7 @@ u64 visit_waiting(Generation& generation, u64 pc, bool hot) {
   if (++found->second.visits < visits_worth_a_region && !hot) return found->second.code;
   generation.end_waiting(pc);
   install_stored(generation, pc);
+  tell_worth_a_region(pc);
   return generation.map.find(pc);
 }
 

@@ -20,8 +20,9 @@ inline cache::ExecutableRanges executable_ranges;  // under the lock
 
 // Under the lock.
 void begin_generation();
-void flush_generation();                   // a new one because the current one is full
-void note_translated(u64 begin, u64 end);  // guest code whose changes invalidate() must hear of
+void flush_generation();                                     // a new one because the current one is full
+u64 translate_block(cache::Generation& generation, u64 pc);  // its code; 0 after a fetch fault
+void note_translated(u64 begin, u64 end);                    // guest code whose changes invalidate() must hear of
 
 inline bool budget_used_up(const Cpu& cpu) { return __atomic_load_n(&cpu.budget, __ATOMIC_RELAXED) < 0; }
 // A poll exit: renews the budget, and says whether somebody asked for it.

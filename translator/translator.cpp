@@ -12,6 +12,7 @@
 #include "translator/aarch64/decode.h"
 #include "translator/aarch64/helpers.h"
 #include "translator/baseline/baseline.h"
+#include "translator/children.h"
 #include "translator/perf/perf.h"
 #include "translator/reference.h"
 #include "translator/regions.h"
@@ -30,8 +31,6 @@ namespace {
 // Blocks between two samples of where time goes, and two looks at the outside world; about 20 to 100 microseconds. While regions are
 // awaited it is given out in slices: code that runs a few blocks here and the rest in a region uses it up slowly.
 constexpr i32 block_budget = 8192, budget_slices = 8;
-
-int fork_copy = -1;  // between before_fork and after_fork_in_*
 
 // Pages that have ever been translated lie in [low, high): most invalidations are decided by this alone.
 std::atomic<u64> translated_low = ~u64{0}, translated_high = 0;
@@ -77,15 +76,9 @@ u64 find_or_translate(Cpu& cpu, const Edge*& edge) {
   }
   if (u64 code = generation->map.find(cpu.pc)) return code;
   if (u64 code = visit_waiting(*generation, cpu.pc, false)) return code;
-  if (!executable_ranges.allows(cpu.pc)) return 0;  // a block does not leave its page
-  note_translated(cpu.pc, cpu.pc + 4);
-  Stopwatch stopwatch(translate_ticks);
-  baseline::Translation translation = baseline::translate(*generation, GuestAddr{cpu.pc}, may_be_stored);
-  if (translation.code == 0) return 0;
-  if (perf::reporter) perf::reporter->block_added(*generation, generation->blocks[generation->blocks.size() - 1]);
-  counters.translated_blocks++;
-  counters.translated_instructions += translation.instructions;
-  return translation.code;
+  u64 code = translate_block(*generation, cpu.pc);
+  if (code != 0) tell_translated(cpu.pc);
+  return code;
 }
 
 void link_edge(const Cpu& cpu, const Edge& edge, u64 code) {
@@ -93,7 +86,9 @@ void link_edge(const Cpu& cpu, const Edge& edge, u64 code) {
   auto* generation = static_cast<Generation*>(cpu.generation);
   std::lock_guard guard(lock);
   // The block may have been invalidated meanwhile; then the next exit looks again.
-  if (generation->map.find(edge.target) == code) baseline::link(*generation, edge, code, attached.size() == 1);
+  if (generation->map.find(edge.target) != code) return;
+  baseline::link(*generation, edge, code, attached.size() == 1);
+  tell_linked(*generation, edge);
 }
 
 // Code that was dropped becomes a jump to what has taken its place.
@@ -138,6 +133,18 @@ void flush_generation() {
   log(Log::memory, "code memory is full: starting a new generation");
   counters.flushes++;
   begin_generation();
+}
+
+u64 translate_block(Generation& generation, u64 pc) {
+  if (!executable_ranges.allows(pc)) return 0;  // a block does not leave its page
+  note_translated(pc, pc + 4);
+  Stopwatch stopwatch(translate_ticks);
+  baseline::Translation translation = baseline::translate(generation, GuestAddr{pc}, may_be_stored);
+  if (translation.code == 0) return 0;
+  if (perf::reporter) perf::reporter->block_added(generation, generation.blocks[generation.blocks.size() - 1]);
+  counters.translated_blocks++;
+  counters.translated_instructions += translation.instructions;
+  return translation.code;
 }
 
 void note_translated(u64 begin, u64 end) {
@@ -266,31 +273,25 @@ void set_executable(GuestAddr begin, GuestAddr end, bool executable) {
 
 void before_fork(Cpu& cpu) {
   lock.lock();
-  auto* generation = static_cast<Generation*>(cpu.generation);
-  fork_copy = generation->code.copy_for_child(generation->used);
+  synchronize_locked(cpu);
+  Generation& generation = *current.load();
+  learn_from_children(generation);
+  generation.used = generation.code.share(generation.used);
 }
 
-void after_fork_in_parent(Cpu&) {
-  cache::CodeMemory::drop_copy(fork_copy);
-  fork_copy = -1;
-  lock.unlock();
-}
+void after_fork_in_parent(Cpu&) { lock.unlock(); }
 
 void after_fork_in_child(Cpu& cpu) {
-  auto* generation = static_cast<Generation*>(cpu.generation);
+  Generation* generation = current.load();
   attached = {&cpu};
-  // Generations that only other threads were in stay mapped: they are the parent's, and nobody here runs in them.
-  std::erase_if(living, [&](const Generation* other) { return other != generation; });
-  bool copied = generation->code.adopt_copy(fork_copy, generation->used);
-  fork_copy = -1;
+  // Generations that only other threads were in stay mapped: nobody here runs in them.
+  living = {generation};
+  generation->code.after_fork_in_child();
   generation->threads = 1;
+  begin_telling(*generation);
   forget_requests();
   watch_time_in_child(cpu);
-  if (!copied || generation != current.load()) {
-    // Without a copy the code memory is the parent's: leave it alone and start afresh.
-    begin_generation();
-  }
-  if (perf::reporter) perf::reporter->after_fork_in_child(*current.load());
+  if (perf::reporter) perf::reporter->after_fork_in_child(*generation);
   lock.unlock();
 }
 

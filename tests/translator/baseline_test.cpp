@@ -293,6 +293,37 @@ TEST_F(Baseline, AForkedChildHasCodeMemoryOfItsOwn) {
   EXPECT_EQ(7u, guest.cpu.x[0]);
 }
 
+TEST_F(Baseline, WhatForkedChildrenTranslateTheNextOnesFind) {
+  Code code;
+  code.add("cbz", "sf=1 imm19=2 rt=1").add("svc").add("add_imm", "sf=1 imm12=7 rn=0 rd=0").add("svc");
+  Guest guest;
+  auto run_child = [&](u64 expected_blocks) {
+    translator::before_fork(guest.cpu);
+    pid_t child = fork();
+    if (child == 0) {
+      translator::after_fork_in_child(guest.cpu);
+      u64 before = translator::stats().translated_blocks;
+      guest.cpu.x[0] = guest.cpu.x[1] = 0;
+      bool good = guest.run(code.begin()).reason == ExitReason::syscall && guest.cpu.x[0] == 7;
+      good = good && translator::stats().translated_blocks == before + expected_blocks;
+      _exit(good ? 0 : 1);
+    }
+    translator::after_fork_in_parent(guest.cpu);
+    int status;
+    waitpid(child, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  };
+  guest.cpu.x[1] = 1;
+  guest.run(code.begin());
+  run_child(1);
+  run_child(0);
+  // It is the parent's memory that it is translated from.
+  guest.cpu.x[0] = 1;
+  guest.cpu.x[1] = 0;
+  guest.run(code.begin());
+  EXPECT_EQ(8u, guest.cpu.x[0]);
+}
+
 TEST_F(Baseline, DeadFlagsAreNotComputedButLiveOnesAre) {
   Code code;
   code.add("cmp_imm", "sf=1 imm12=1 rn=0")

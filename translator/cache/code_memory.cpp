@@ -1,10 +1,9 @@
 #include "translator/cache/code_memory.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <cstring>
 
 #include "guest/check.h"
 #include "guest/log.h"
@@ -14,7 +13,7 @@ namespace ferry::cache {
 
 namespace {
 constexpr size_t commit_step = 16 * 1024;
-constexpr size_t page_size = 4096;
+constexpr size_t piece = 16 * 1024;  // what is made one's own at a time
 
 u8* map(void* at, size_t size, int protection, int flags, int fd) {
   void* p = mmap(at, size, protection, flags, fd, 0);
@@ -22,29 +21,35 @@ u8* map(void* at, size_t size, int protection, int flags, int fd) {
   return static_cast<u8*>(p);
 }
 
-// Above the descriptors that programs count on getting.
-int move_out_of_the_way(int fd) {
-  int high = fcntl(fd, F_DUPFD_CLOEXEC, 900);
-  if (high < 0) return fd;
-  close(fd);
-  return high;
+// Another view of the shared pages at `from`, anywhere or at `to`.
+u8* view_again(u8* from, size_t size, int protection, u8* to = nullptr) {
+  void* p = mremap(from, 0, size, MREMAP_MAYMOVE | (to != nullptr ? MREMAP_FIXED : 0), to);
+  if (p == MAP_FAILED || mprotect(p, size, protection) != 0)
+    fatal("cannot map code memory again after a fork", "raise the address space limit (ulimit -v)");
+  return static_cast<u8*>(p);
+}
+
+// In one step for threads that run code there.
+void move_to(u8* to, u8* from, size_t size) {
+  if (mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED)
+    fatal("cannot map code memory again after a fork", "raise vm.max_map_count");
 }
 }  // namespace
 
-CodeMemory::CodeMemory(size_t size, bool one_view) : size_(size) {
+CodeMemory::CodeMemory(size_t size, bool one_view) : size_((size + piece - 1) / piece * piece) {
   if (one_view) {
     map_one_view();
     return;
   }
   int fd = memfd_create("ferry-code", MFD_CLOEXEC);
-  if (fd < 0 || ftruncate(fd, static_cast<off_t>(size)) != 0) {
+  if (fd < 0 || ftruncate(fd, static_cast<off_t>(size_)) != 0) {
     if (fd >= 0) close(fd);
     log(Log::warning, "code memory has one writable and executable view: memfd_create failed");
     map_one_view();
     return;
   }
-  write_ = map(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd);
-  run_ = map(nullptr, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, fd);
+  write_ = map(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd);
+  run_ = map(nullptr, size_, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, fd);
   close(fd);  // the guest must not come upon it
   if (stencil::rewriting_works(write_, run_base())) return;
   log(Log::memory, "code memory has one writable and executable view: this host runs stale code when there are two");
@@ -73,36 +78,39 @@ void CodeMemory::commit(size_t offset) {
   committed_ += step;
 }
 
-int CodeMemory::copy_for_child(size_t used) const {
-  if (run_ == write_) return -1;  // a private mapping: fork copies it
-  int copy = memfd_create("ferry-code", MFD_CLOEXEC);
-  if (copy < 0) return -1;
-  copy = move_out_of_the_way(copy);
-  bool good = ftruncate(copy, static_cast<off_t>(size_)) == 0;
-  for (size_t done = 0; good && done < used;) {
-    ssize_t n = pwrite(copy, run_ + done, used - done, static_cast<off_t>(done));
-    if (n <= 0)
-      good = false;
-    else
-      done += static_cast<size_t>(n);
+size_t CodeMemory::share(size_t used) {
+  if (run_ == write_) return used;  // a private mapping: fork copies it
+  // Whole pieces, so that neither process writes the next code into one.
+  shared_end_ = (used + piece - 1) / piece * piece;
+  shared_.assign(shared_end_ / piece, true);
+  return shared_end_;
+}
+
+void CodeMemory::after_fork_in_child() { following_is_shared_ = run_ != write_ && shared_end_ < size_; }
+
+void CodeMemory::make_own(size_t offset) {
+  if (offset + most_written > shared_end_ && following_is_shared_) make_following_own();
+  for (size_t at = offset / piece; at < shared_.size() && at * piece < offset + most_written; at++) {
+    if (shared_[at]) make_piece_own(at);
   }
-  if (good) return copy;
-  close(copy);
-  return -1;
 }
 
-bool CodeMemory::adopt_copy(int fd, size_t used) {
-  if (run_ == write_) return true;
-  if (fd < 0) return false;
-  map(write_, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd);
-  map(run_, size_, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd);
-  close(fd);
-  committed_ = (used + page_size - 1) & ~(page_size - 1);
-  return true;
+void CodeMemory::make_piece_own(size_t at) {
+  u8* copy = map(nullptr, piece, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1);
+  memcpy(copy, run_ + at * piece, piece);
+  move_to(run_ + at * piece, view_again(copy, piece, PROT_READ | PROT_EXEC), piece);
+  move_to(write_ + at * piece, copy, piece);
+  shared_[at] = false;
 }
 
-void CodeMemory::drop_copy(int fd) {
-  if (fd >= 0) close(fd);
+// Nothing has run there in this process yet.
+void CodeMemory::make_following_own() {
+  u8* at = write_ + shared_end_;
+  size_t size = size_ - shared_end_;
+  map(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1);
+  view_again(at, size, PROT_READ | PROT_EXEC, run_ + shared_end_);
+  committed_ = shared_end_;
+  following_is_shared_ = false;
 }
 
 }  // namespace ferry::cache

@@ -1,8 +1,10 @@
 // Code memory: one stretch of address space with a writable and an executable view of the same pages, so that no mapping is
 // ever both (where memfd_create is denied, or the host is an emulator that two views confuse, it falls back to a single view and
 // says so in the log).
+// After a fork both processes run the code that there was, and neither changes it: a piece that one of them writes to becomes a copy of
+// its own first, in both views. Only so is a fork cheap, and what the other process goes on to make of its code not seen here.
 #pragma once
-#include <optional>
+#include <vector>
 
 #include "guest/types.h"
 
@@ -10,13 +12,20 @@ namespace ferry::cache {
 
 class CodeMemory {
  public:
-  // Reserves `size` bytes; pages are committed as they are written. `one_view`: wanted, and then it is anonymous memory.
+  // Reserves `size` bytes, or a few more; pages are committed as they are written. `one_view`: wanted, and then it is anonymous memory.
   explicit CodeMemory(size_t size, bool one_view = false);
   ~CodeMemory();
   CodeMemory(const CodeMemory&) = delete;
   CodeMemory& operator=(const CodeMemory&) = delete;
 
-  u8* writable(u64 run) const { return write_ + (run - run_base()); }
+  // Where to write what is to run at `run`: `most_written` bytes there at most, or any number behind all code.
+  u8* writable(u64 run) {
+    size_t offset = run - run_base();
+    if (offset < shared_end_ || following_is_shared_) make_own(offset);
+    return write_ + offset;
+  }
+  static constexpr size_t most_written = 16;
+  const u8* readable(u64 run) const { return run_ + (run - run_base()); }
   u64 run_base() const { return reinterpret_cast<u64>(run_); }
   size_t size() const { return size_; }
   bool contains(u64 run) const { return run - run_base() < size_; }
@@ -24,21 +33,25 @@ class CodeMemory {
   // Commits [from, from + length) in steps ahead of use, so that writing does not fault page by page.
   void commit(size_t offset);
 
-  // fork() support. The parent makes a copy of the first `used` bytes before fork, with no other thread writing;
-  // the child moves its views onto the copy, at the same addresses; the parent drops it.
-  // copy_for_child: -1 when there is nothing to copy or it failed. adopt_copy: whether the memory is now this process's own.
-  int copy_for_child(size_t used) const;
-  bool adopt_copy(int fd, size_t used);
-  static void drop_copy(int fd);
+  // fork() support: before it in the parent, with no other thread writing, and then in the child. The first `used` bytes are from now
+  // on both processes'. Returns how many bytes are used then; what follows them is the parent's.
+  size_t share(size_t used);
+  void after_fork_in_child();
 
  private:
   void map_one_view();
   void unmap();
+  void make_own(size_t offset);
+  void make_piece_own(size_t piece);
+  void make_following_own();
 
   size_t size_;
   u8* write_ = nullptr;
   u8* run_ = nullptr;
   size_t committed_ = 0;
+  size_t shared_end_ = 0;     // pieces before this offset may be another process's too:
+  std::vector<bool> shared_;  // those that are
+  bool following_is_shared_ = false;
 };
 
 }  // namespace ferry::cache

@@ -33,13 +33,13 @@ void Reporter::add(u64 pc, const char* suffix, u64 run, std::span<const u8> code
 
 void Reporter::block_added(const cache::Generation& generation, const cache::Block& block) {
   u64 run = generation.code.run_base() + block.begin;
-  add(block.pc, "", run, {generation.code.writable(run), block.end - block.begin});
+  add(block.pc, "", run, {generation.code.readable(run), block.end - block.begin});
 }
 
 void Reporter::region_added(const cache::Generation& generation, const cache::InstalledRegion& region) {
   u64 run = generation.code.run_base() + region.begin;
   add(generation.regions.entries[region.first_entry].pc, " [region]", run,
-      {generation.code.writable(run), region.end - region.begin});
+      {generation.code.readable(run), region.end - region.begin});
 }
 
 void Reporter::after_fork_in_child(const cache::Generation& generation) {
