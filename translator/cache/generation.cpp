@@ -23,7 +23,8 @@ Generation::Generation(size_t code_size, bool one_view)
       blocks(code_size / 128),
       offsets(code_size / 8),
       edges(code_size / 64),
-      regions(code_size) {
+      regions(code_size),
+      code_pages_((code.size() >> 12) + 1) {
   const stencil::Library& library = stencil::library();
   code.commit(0);
   memcpy(code.writable(code.run_base()), library.constants, library.constants_size);
@@ -70,14 +71,15 @@ void Generation::place_return_code(u64 go_to_pc) {
 
 const Edge& Generation::edge_at(u64 exit_operand) const {
   u32 thunk = static_cast<u32>(exit_operand - stencil::thunk_return_offset - code.run_base());
-  const Edge* edge = edges.find_sorted<&Edge::thunk>(thunk);
+  const Edge* edge = edges.find_sorted<&Edge::thunk>(thunk, near(thunk).edges);
   check(edge != nullptr);
   return *edge;
 }
 
 Generation::PollSite Generation::poll_site(u64 exit_operand) const {
   u32 thunk = static_cast<u32>(exit_operand - stencil::thunk_return_offset - code.run_base());
-  if (const Block* block = blocks.find_sorted<&Block::begin>(thunk)) return {block->pc, code.run_base() + block->entry};
+  if (const Block* block = blocks.find_sorted<&Block::begin>(thunk, near(thunk).blocks))
+    return {block->pc, code.run_base() + block->entry};
   const RegionEntry* entry = regions.entry_of_thunk(thunk);
   check(entry != nullptr);
   return {entry->pc, code.run_base() + entry->code};
@@ -97,7 +99,7 @@ u64 Generation::block_pc(u64 run) const {
   if (!code.contains(run)) return 0;
   u32 at = static_cast<u32>(run - code.run_base());
   // Blocks are appended in address order.
-  size_t low = blocks.first_from<&Block::end>(at + 1);
+  size_t low = blocks.first_from<&Block::end>(at + 1, near(at).blocks);
   if (low == blocks.size() || at < blocks[low].entry) return 0;
   const Block& block = blocks[low];
   u32 offset = at - block.entry, i = 0;
@@ -135,6 +137,7 @@ void Generation::add(Block block) {
   block.next_of_page = *last_of_page_;
   *last_of_page_ = index;
   blocks.push(block);
+  while (code_pages_.size() <= block.end >> 12) code_pages_.push({index, static_cast<u32>(edges.size())});
   map.set(block.pc, code.run_base() + block.entry);
 }
 

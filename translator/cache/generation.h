@@ -111,6 +111,16 @@ class Generation {
   Dropped invalidate_pages(u64 first, u64 last);
 
  private:
+  // How many blocks and edges there were when a page of code was begun: by its number, and for those that blocks have reached. Edges of
+  // regions are only near.
+  struct CodePage {
+    u32 blocks, edges;
+  };
+  ReservedArray<CodePage> code_pages_;
+  CodePage near(u32 at) const {
+    return at >> 12 < code_pages_.size() ? code_pages_[at >> 12] : CodePage{~u32{0}, ~u32{0}};
+  }
+
   u32 invalidate_page(u64 page);
   void drop(const InstalledRegion& region);
   u64 make_stale(u64 pc, u32 entry, u32 thunk);

@@ -31,19 +31,34 @@ class ReservedArray {
     return data_[i];
   }
 
-  // In an array that is sorted by a member: the index of the first element whose member is not less than `value`. It is most
-  // likely one of the latest.
+  // In an array that is sorted by a member: the index of the first element whose member is not less than `value`. It is sought
+  // near `hint`; without one it is most likely one of the latest.
   template <auto member>
-  size_t first_from(u32 value) const {
-    size_t high = size(), step = 1;
-    while (step < high && data_[high - step].*member >= value) {
-      high -= step;
-      step *= 2;
+  size_t first_from(u32 value, size_t hint = ~size_t{0}) const {
+    size_t end = size(), low = 0, high = end;
+    auto is_less = [&](size_t i) { return data_[i].*member < value; };
+    if (hint < end && is_less(hint)) {
+      low = hint + 1;
+      for (size_t at = low, step = 1; at < end; at += step, step *= 2) {
+        if (!is_less(at)) {
+          high = at;
+          break;
+        }
+        low = at + 1;
+      }
+    } else {
+      if (hint < end) high = hint;
+      for (size_t step = 1; step <= high; step *= 2) {
+        if (is_less(high - step)) {
+          low = high - step + 1;
+          break;
+        }
+        high -= step;
+      }
     }
-    size_t low = step < high ? high - step : 0;
     while (low < high) {
       size_t middle = (low + high) / 2;
-      if (data_[middle].*member < value)
+      if (is_less(middle))
         low = middle + 1;
       else
         high = middle;
@@ -52,8 +67,8 @@ class ReservedArray {
   }
   // The element whose member is `value`; null when there is none.
   template <auto member>
-  const T* find_sorted(u32 value) const {
-    size_t i = first_from<member>(value);
+  const T* find_sorted(u32 value, size_t hint = ~size_t{0}) const {
+    size_t i = first_from<member>(value, hint);
     return i < size() && data_[i].*member == value ? &data_[i] : nullptr;
   }
 
