@@ -18,8 +18,8 @@ u16 find(u32 word) {
   if (bucket.count == split_bucket) bucket = decode_buckets[bucket.first + (word >> split_shift & (split_size - 1))];
   for (const u16 *row = decode_candidates + bucket.first, *end = row + bucket.count; row != end; row++) {
     const DecodeMatch& match = decode_matches[*row];
-    if ((word & match.mask) != match.value) continue;
-    if (match.has_exclusions && !rows[*row].pattern.matches(word)) continue;
+    if ((word & match.mask) != match.value || (word & match.excluded_mask) == match.excluded_value) continue;
+    if (match.has_more_exclusions && !rows[*row].pattern.matches(word)) continue;
     return *row;
   }
   return no_row;

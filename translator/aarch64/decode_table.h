@@ -18,7 +18,9 @@ struct DecodeBucket {
 
 struct DecodeMatch {
   u32 mask, value;
-  bool has_exclusions;
+  u32 excluded_mask,
+      excluded_value;  // a field that must not have this value; where there is none, what no word matches
+  bool has_more_exclusions;
 };
 
 }  // namespace ferry::aarch64

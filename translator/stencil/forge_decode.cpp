@@ -95,9 +95,15 @@ int main(int argc, char** argv) {
   for (u16 c : table.candidates) fprintf(out, "%u,\n", c);
   fputs("0};\nconstexpr DecodeMatch decode_matches[] = {\n", out);
   for (const Row& row : rows) {
-    bool exclusions = false;
-    for (int i = 0; i < row.pattern.field_count; i++) exclusions |= row.pattern.fields[i].has_excluded;
-    fprintf(out, "{%#xu,%#xu,%d},\n", row.pattern.mask, row.pattern.value, exclusions);
+    u32 excluded_mask = 0, excluded_value = 1, exclusions = 0;
+    for (int i = 0; i < row.pattern.field_count; i++) {
+      const Field& field = row.pattern.fields[i];
+      if (!field.has_excluded || exclusions++ != 0) continue;
+      excluded_mask = field.mask();
+      excluded_value = field.excluded << field.low;
+    }
+    fprintf(out, "{%#xu,%#xu,%#xu,%#xu,%d},\n", row.pattern.mask, row.pattern.value, excluded_mask, excluded_value,
+            exclusions > 1);
   }
   fputs("};\n", out);
   return fclose(out) == 0 ? 0 : 1;
