@@ -74,8 +74,11 @@ bool plan_block(const Generation& generation, u64 pc, Plan& plan) {
     }
     Control control = plan.controls[plan.count] = controls[static_cast<int>(instruction.row)];
     plan.count++;
-    if (control == Control::branch || control == Control::jump || control == Control::call)
+    if (control == Control::branch || control == Control::jump || control == Control::call) {
+      // The target is looked up soon, and likely to be the next thing that is translated.
       generation.map.prefetch(raw(instruction.target()));
+      __builtin_prefetch(reinterpret_cast<const void*>(raw(instruction.target())));
+    }
     if (control != Control::next && control != Control::branch) return true;
     plan.falls_through = true;
     // After a conditional branch go on only where nothing is translated yet, and not far: what follows may never run.
