@@ -6,12 +6,17 @@
 
 namespace ferry::cache {
 
+namespace {
+constexpr u64 huge_page = 2 << 20;
+}
+
 BlockMap::Table* BlockMap::add_table(int bits) {
-  // All of it is going to be used: populated at once it costs a fraction of faults one by one, first to read, then to write.
-  u64 slots = u64{1} << bits;
-  void* p =
-      mmap(nullptr, slots * sizeof(Slot), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  u64 slots = u64{1} << bits, size = slots * sizeof(Slot);
+  void* p = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED) fatal("cannot allocate the translator's tables", "raise the address space limit (ulimit -v)");
+  // All of it is going to be used: populated at once it costs a fraction of faults one by one, first to read, then to write.
+  if (size >= huge_page) madvise(p, size, MADV_HUGEPAGE);
+  madvise(p, size, MADV_POPULATE_WRITE);
   return tables_.emplace_back(new Table{64 - bits, slots - 1, 0, static_cast<Slot*>(p)});
 }
 
