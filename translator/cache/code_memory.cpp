@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "guest/check.h"
@@ -12,7 +13,8 @@
 namespace ferry::cache {
 
 namespace {
-constexpr size_t commit_step = 16 * 1024;
+// Pages are committed so many bytes at a time, or one part in so many of what is in use; not more than the caches hold until it is written.
+constexpr size_t least_commit = 16 * 1024, most_commit = 64 * 1024, commit_part = 16;
 constexpr size_t piece = 16 * 1024;  // what is made one's own at a time
 
 u8* map(void* at, size_t size, int protection, int flags, int fd) {
@@ -71,7 +73,8 @@ void CodeMemory::unmap() {
 
 void CodeMemory::commit(size_t offset) {
   if (offset < committed_) return;
-  size_t step = size_ - committed_ < commit_step ? size_ - committed_ : commit_step;
+  size_t step = std::clamp(committed_ / commit_part / piece * piece, least_commit, most_commit);
+  step = std::min(step, size_ - committed_);
   // Best effort: older kernels take the faults one by one. The executable view needs none: the kernel maps the pages around
   // a read fault that are in the page cache already (filemap_map_pages).
   madvise(write_ + committed_, step, MADV_POPULATE_WRITE);
