@@ -321,7 +321,9 @@ u64 visit_waiting(Generation& generation, u64 pc, bool hot) {
 void forget_requests() {
   if (tier == nullptr) return;
   tier->asked.clear();
-  tier->heat.clear();
+  // Not freed: that would write to all the pages that its parts are on, which the parent has too.
+  new optimizer::Heat(std::move(tier->heat));
+  tier->heat = {};
   if (tier->client != nullptr) tier->client->after_fork_in_child();
 }
 

@@ -13,9 +13,13 @@
 namespace ferry::cache {
 
 namespace {
-// Pages are committed so many bytes at a time, or one part in so many of what is in use; not more than the caches hold until it is written.
+// Pages are committed so many bytes at a time, or one part in so many of what is in use; not more than the caches hold until they are
+// written.
 constexpr size_t least_commit = 16 * 1024, most_commit = 64 * 1024, commit_part = 16;
 constexpr size_t piece = 16 * 1024;  // what is made one's own at a time
+// So many pieces that are mapped one by one, and at least one in so many, make each fork and its child's page faults dear enough for
+// a new copy of everything after so many forks.
+constexpr size_t many_pieces = 16, piece_part = 8, many_forks = 8;
 
 u8* map(void* at, size_t size, int protection, int flags, int fd) {
   void* p = mmap(at, size, protection, flags, fd, 0);
@@ -85,6 +89,7 @@ size_t CodeMemory::share(size_t used) {
   if (run_ == write_) return used;  // a private mapping: fork copies it
   // Whole pieces, so that neither process writes the next code into one.
   shared_end_ = (used + piece - 1) / piece * piece;
+  if (own_pieces_ >= std::max(many_pieces, shared_end_ / piece / piece_part) && ++forks_ >= many_forks) make_whole();
   shared_.assign(shared_end_ / piece, true);
   return shared_end_;
 }
@@ -104,6 +109,18 @@ void CodeMemory::make_piece_own(size_t at) {
   move_to(run_ + at * piece, view_again(copy, piece, PROT_READ | PROT_EXEC), piece);
   move_to(write_ + at * piece, copy, piece);
   shared_[at] = false;
+  own_pieces_++;
+}
+
+void CodeMemory::make_whole() {
+  u8* copy = map(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+  madvise(copy, shared_end_, MADV_POPULATE_WRITE);
+  memcpy(copy, run_, shared_end_);
+  move_to(run_, view_again(copy, size_, PROT_READ | PROT_EXEC), size_);
+  move_to(write_, copy, size_);
+  committed_ = shared_end_;
+  following_is_shared_ = false;
+  own_pieces_ = forks_ = 0;
 }
 
 // Nothing has run there in this process yet.

@@ -44,6 +44,7 @@ class CodeMemory {
   void make_own(size_t offset);
   void make_piece_own(size_t piece);
   void make_following_own();
+  void make_whole();
 
   size_t size_;
   u8* write_ = nullptr;
@@ -52,6 +53,7 @@ class CodeMemory {
   size_t shared_end_ = 0;     // pieces before this offset may be another process's too:
   std::vector<bool> shared_;  // those that are
   bool following_is_shared_ = false;
+  size_t own_pieces_ = 0, forks_ = 0;  // since the views were last of one piece
 };
 
 }  // namespace ferry::cache

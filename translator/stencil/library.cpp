@@ -1,5 +1,7 @@
 #include "translator/stencil/library.h"
 
+#include <sys/mman.h>
+
 #include <cstring>
 
 #include "guest/check.h"
@@ -50,6 +52,9 @@ const Library& library() {
     l.code = reinterpret_cast<const u8*>(l.holes + header.hole_count);
     l.constants = l.code + header.code_size;
     l.helpers = helper_addresses;
+    // Translating reads all over it: one call instead of a page fault for every sixteen pages.
+    u64 begin = reinterpret_cast<u64>(p) & ~u64{4095}, end = reinterpret_cast<u64>(l.constants + l.constants_size);
+    madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_READ);
     return l;
   }();
   return library;
