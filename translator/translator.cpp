@@ -3,8 +3,10 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include <cstring>
+#include <utility>
 
 #include "guest/check.h"
 #include "guest/log.h"
@@ -29,8 +31,9 @@ using cache::Generation;
 namespace {
 
 // Blocks between two samples of where time goes, and two looks at the outside world; about 20 to 100 microseconds. While regions are
-// awaited it is given out in slices: code that runs a few blocks here and the rest in a region uses it up slowly.
+// awaited a budget that lasts is given out in slices: code that runs a few blocks here and the rest in a region uses it up slowly.
 constexpr i32 block_budget = 8192, budget_slices = 8;
+constexpr u64 long_budget_ns = 200'000;
 
 // Pages that have ever been translated lie in [low, high): most invalidations are decided by this alone.
 std::atomic<u64> translated_low = ~u64{0}, translated_high = 0;
@@ -104,6 +107,15 @@ void call_back_threads() {
   for (Cpu* cpu : attached) __atomic_store_n(&cpu->budget, -1, __ATOMIC_RELEASE);
 }
 
+// Whether the thread's last budget lasted for long: then it ran a few blocks here and the rest in regions. Asked once a budget.
+bool budget_lasts() {
+  static thread_local u64 renewed_ns = 0;
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  u64 ns = static_cast<u64>(now.tv_sec) * 1000000000 + static_cast<u64>(now.tv_nsec);
+  return ns - std::exchange(renewed_ns, ns) >= long_budget_ns;
+}
+
 bool last_slice_used(Cpu& cpu) {
   if (cpu.budget_slices != 0) cpu.budget_slices--;
   return cpu.budget_slices == 0;
@@ -117,7 +129,7 @@ void remember_target(Cpu& cpu, u64 code) {
 
 bool poll_wanted(Cpu& cpu) {
   if (budget_used_up(cpu)) {
-    if (cpu.budget_slices == 0 && answers_awaited()) cpu.budget_slices = budget_slices;
+    if (cpu.budget_slices == 0 && answers_awaited() && budget_lasts()) cpu.budget_slices = budget_slices;
     i32 budget = cpu.budget_slices != 0 ? block_budget / budget_slices : block_budget;
     __atomic_store_n(&cpu.budget, budget, __ATOMIC_RELAXED);
   }
