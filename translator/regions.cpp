@@ -250,6 +250,8 @@ void take_answers() {
   for (const Answer& answer : tier->client->take()) take_answer(answer);
 }
 
+u32 budget_factor() { return tier == nullptr ? optimizer::coarse_factor : tier->heat.factor(); }
+
 bool note_sample(Cpu& cpu, Exit& exit) {
   if (tier == nullptr) return false;
   u64 pc = cpu.pc;

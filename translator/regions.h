@@ -41,6 +41,9 @@ void take_answers();
 // branches go; true when that came to an exit.
 bool note_sample(Cpu& cpu, Exit& exit);
 
+// How many times the shortest budget of blocks the next is to be. Any thread.
+u32 budget_factor();
+
 // Whether the store may have a region that is entered at the block at pc, which begins with these words.
 bool may_be_stored(u64 pc, std::span<const u32> words);
 

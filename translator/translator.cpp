@@ -30,7 +30,8 @@ using cache::Generation;
 
 namespace {
 
-// Blocks between two samples of where time goes, and two looks at the outside world; about 20 to 100 microseconds. While regions are
+// Blocks between two samples of where time goes, and two looks at the outside world; about 20 to 100 microseconds, and a few
+// times that where many samples have been taken (budget_factor()). While regions are
 // awaited a budget that lasts is given out in slices: code that runs a few blocks here and the rest in a region uses it up slowly.
 constexpr i32 block_budget = 8192, budget_slices = 8;
 constexpr u64 long_budget_ns = 200'000;
@@ -130,7 +131,8 @@ void remember_target(Cpu& cpu, u64 code) {
 bool poll_wanted(Cpu& cpu) {
   if (budget_used_up(cpu)) {
     if (cpu.budget_slices == 0 && answers_awaited() && budget_lasts()) cpu.budget_slices = budget_slices;
-    i32 budget = cpu.budget_slices != 0 ? block_budget / budget_slices : block_budget;
+    i32 whole = block_budget * static_cast<i32>(budget_factor());
+    i32 budget = cpu.budget_slices != 0 ? whole / budget_slices : whole;
     __atomic_store_n(&cpu.budget, budget, __ATOMIC_RELAXED);
   }
   return __atomic_exchange_n(&cpu.poll_requested, 0, __ATOMIC_ACQUIRE) != 0;

@@ -14,7 +14,13 @@ Heat::Spot& Heat::add_sample(u64 pc) {
   if (spots_.size() >= max_spots) cool();
   Spot& spot = spots_[pc];
   if (spot.state == State::counting) spot.samples++;
+  if (factor() == 1) taken_.store(taken_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   return spot;
+}
+
+void Heat::clear() {
+  spots_.clear();
+  taken_.store(0, std::memory_order_relaxed);
 }
 
 Heat::Verdict Heat::verdict(Spot& spot, u32 regions_there) {

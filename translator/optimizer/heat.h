@@ -1,6 +1,7 @@
 // Where time goes, by samples: the block in which a thread's budget ran out. A block with enough samples is hot and wants a region.
 // Under the translation lock.
 #pragma once
+#include <atomic>
 #include <unordered_map>
 #include <vector>
 
@@ -12,6 +13,9 @@ namespace ferry::optimizer {
 // takes tens of milliseconds, so that waiting for more evidence than a millisecond would only cost.
 inline constexpr u32 hot_samples = 12;
 inline constexpr u32 traced_samples = 6;  // the last before a block is hot: it is warm then
+// After so many samples, some 70 milliseconds of baseline code, what is left is spread thin. A sample costs one to two microseconds,
+// and a region around a block that is barely hot gains nothing: from then on they are taken so many times less often.
+inline constexpr u32 fine_samples = 2048, coarse_factor = 8;
 
 class Heat {
  public:
@@ -28,7 +32,10 @@ class Heat {
 
   void settle(u64 pc);  // its region is in place, or has been lost on the way: count anew, to twice as much
   void refuse(u64 pc);  // nothing could be made of it: something smaller, and in the end nothing, is to be tried
-  void clear() { spots_.clear(); }
+  void clear();
+
+  // How many times the shortest budget of blocks a sample is to stand for from now on. Any thread, without the lock.
+  u32 factor() const { return taken_.load(std::memory_order_relaxed) < fine_samples ? 1 : coarse_factor; }
 
   u32 refusals(u64 pc) const;
 
@@ -54,6 +61,7 @@ class Heat {
   void cool();
 
   std::unordered_map<u64, Spot> spots_;
+  std::atomic<u32> taken_ = 0;
 };
 
 }  // namespace ferry::optimizer

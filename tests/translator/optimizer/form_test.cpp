@@ -264,6 +264,17 @@ TEST(Heat, GivesUpAfterThreeRefusals) {
   for (u32 i = 0; i < 100 * hot_samples; i++) EXPECT_EQ(Heat::Verdict::cold, heat.sample(block, no_regions));
 }
 
+TEST(Heat, SamplesLessOftenOnceThereAreMany) {
+  Heat heat;
+  for (u32 i = 0; i < fine_samples; i++) {
+    EXPECT_EQ(1u, heat.factor());
+    heat.sample(0x10000 + 4 * i, no_regions);
+  }
+  EXPECT_EQ(coarse_factor, heat.factor());
+  heat.clear();
+  EXPECT_EQ(1u, heat.factor());
+}
+
 TEST(Heat, TellsTheWarmestOfManyBlocks) {
   Heat heat;
   for (u32 i = 0; i < 10000; i++) heat.sample(0x10000 + 4 * i, no_regions);
