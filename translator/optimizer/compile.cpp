@@ -2,15 +2,11 @@
 
 #include <time.h>
 
-#include "llvm/CodeGen/MachineModuleInfo.h"
-#include "llvm/CodeGen/Passes.h"
-#include "llvm/CodeGen/TargetPassConfig.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
@@ -26,7 +22,7 @@
 #include "translator/optimizer/cold_code.h"
 #include "translator/optimizer/comparisons.h"
 #include "translator/optimizer/fault_states.h"
-#include "translator/optimizer/frame.h"
+#include "translator/optimizer/generator.h"
 #include "translator/optimizer/lanes.h"
 #include "translator/optimizer/lift.h"
 #include "translator/optimizer/listing.h"
@@ -52,20 +48,6 @@ std::string host_features() {
     result += feature.first();
   }
   return result;
-}
-
-// Passes of the code generator that take a tenth of its time each and gain nothing here, where blocks are small: moving integers
-// to AVX-512 mask registers, and scheduling for a processor that reorders by itself. Nor strength reduction in loops: the guest's
-// compiler has done it, and once more it makes two of one counter for what only a fault or an exit wants to know.
-void choose_passes() {
-  for (const auto& [name, value] : {std::pair{"disable-x86-domain-reassignment", true},
-                                    {"post-RA-scheduler", false},
-                                    {"enable-misched", false},
-                                    {"disable-lsr", true}}) {
-    auto option = llvm::cl::getRegisteredOptions().find(name);
-    if (option == llvm::cl::getRegisteredOptions().end()) continue;
-    option->second->addOccurrence(0, name, value ? "true" : "false");
-  }
 }
 
 std::unique_ptr<llvm::TargetMachine> make_target_machine() {
@@ -130,30 +112,11 @@ struct Compiler::State {
     modules.clear();
   }
 
-  // What TargetMachine::addPassesToEmitFile() adds, and a pass of our own once instructions are selected.
-  bool add_generator(llvm::legacy::PassManager& to) {
-    auto& target = static_cast<llvm::LLVMTargetMachine&>(*machine);
-    auto* info = new llvm::MachineModuleInfoWrapperPass(&target);
-    llvm::TargetPassConfig* config = target.createPassConfig(to);
-    config->setDisableVerify(true);
-    to.add(config);
-    to.add(info);
-    if (config->addISelPasses()) return false;
-    to.add(make_frame_pass());
-    config->insertPass(&llvm::PrologEpilogCodeInserterID, make_no_prologue_pass());
-    config->addMachinePasses();
-    config->setInitialized();
-    if (target.addAsmPrinter(to, stream, nullptr, llvm::CodeGenFileType::ObjectFile, info->getMMI().getContext()))
-      return false;
-    to.add(llvm::createFreeMachineFunctionPass());
-    return true;
-  }
-
   // The object file of a module with debugging information, which the generator that is kept does not see.
   std::optional<llvm::StringRef> generate_once(llvm::Module& module) {
     llvm::legacy::PassManager once;
     object.clear();
-    if (!add_generator(once)) return std::nullopt;
+    if (!add_generator(once, *machine, stream)) return std::nullopt;
     once.run(module);
     return llvm::StringRef(object.data(), object.size());
   }
@@ -162,7 +125,7 @@ struct Compiler::State {
   std::optional<llvm::StringRef> generate(llvm::Module& module) {
     if (!generator) {
       generator.emplace();
-      if (!add_generator(*generator)) return std::nullopt;
+      if (!add_generator(*generator, *machine, stream)) return std::nullopt;
     }
     object.clear();
     generator->run(module);
