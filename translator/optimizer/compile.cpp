@@ -85,6 +85,7 @@ struct Compiler::State {
   llvm::SmallVector<char, 0> object;
   llvm::raw_svector_ostream stream{object};
   std::optional<llvm::legacy::PassManager> generator;
+  std::string loader;  // its code
 
   State() : machine(make_target_machine()), builder(machine.get()) {
     semantics.emplace(context);
@@ -119,6 +120,19 @@ struct Compiler::State {
     if (!add_generator(once, *machine, stream)) return std::nullopt;
     once.run(module);
     return llvm::StringRef(object.data(), object.size());
+  }
+
+  // A region's loader is the same in all, and made once. False when it cannot be.
+  bool take_loader(llvm::Module& module) {
+    llvm::Function* function = module.getFunction(loader_symbol);
+    function->removeFromParent();
+    llvm::Module alone(loader_symbol, context);
+    alone.setDataLayout(module.getDataLayout());
+    alone.setTargetTriple(target_triple);
+    alone.getFunctionList().push_back(function);
+    if (!loader.empty()) return true;
+    if (auto made = generate(alone)) loader = code_of(*made);
+    return !loader.empty();
   }
 
   // The object file, valid until the next.
@@ -176,12 +190,13 @@ std::optional<Region> Compiler::compile(const Request& request, std::string& why
   // The constrained intrinsics are strict by themselves; with the attribute X86 would put a WAIT after every access.
   lifted->function->removeFnAttr(llvm::Attribute::StrictFP);
   u64 after_optimise = cpu_ns();
+  if (!state_->take_loader(*lifted->module)) return why = "LLVM cannot make the loader", std::nullopt;
   auto object = listed ? state_->generate_once(*lifted->module) : state_->generate(*lifted->module);
   if (!object) return why = "LLVM cannot generate code here", std::nullopt;
   u64 after_generate = cpu_ns();
   Region region;
   size_t text_end = 0;
-  if (!pack(*object, *lifted, region, text_end, why)) return std::nullopt;
+  if (!pack(*object, state_->loader, *lifted, region, text_end, why)) return std::nullopt;
   region.stretches = request.stretches;
   region.instructions = lifted->instructions;
   if (listed) listing->code = side_by_side(request, region, text_end);

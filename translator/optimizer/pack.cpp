@@ -65,7 +65,8 @@ class Packer {
   Packer(const ELFObjectFileBase& object, const Lifted& lifted, Region& region)
       : object_(object), lifted_(lifted), region_(region) {}
 
-  bool run(std::string& why) {
+  bool run(llvm::StringRef loader, std::string& why) {
+    region_.loader = append(loader, code_alignment);
     for (const SectionRef& section : object_.sections()) place(section);
     for (const SectionRef& section : object_.sections()) {
       auto relocated = section.getRelocatedSection();
@@ -196,7 +197,6 @@ class Packer {
     for (const SymbolRef& symbol : object_.symbols()) {
       llvm::StringRef name = llvm::cantFail(symbol.getName());
       if (name == region_symbol) body_ = static_cast<u32>(*position(symbol));
-      if (name == loader_symbol) region_.loader = static_cast<u32>(*position(symbol));
     }
   }
 
@@ -264,13 +264,25 @@ class Packer {
 
 }  // namespace
 
-bool pack(llvm::StringRef object, const Lifted& lifted, Region& region, size_t& text_end, std::string& why) {
+bool pack(llvm::StringRef object, llvm::StringRef loader, const Lifted& lifted, Region& region, size_t& text_end,
+          std::string& why) {
   auto file = llvm::object::ObjectFile::createELFObjectFile(llvm::MemoryBufferRef(object, "region"));
   if (!file) return why = llvm::toString(file.takeError()), false;
   Packer packer(llvm::cast<ELFObjectFileBase>(**file), lifted, region);
-  if (!packer.run(why)) return false;
+  if (!packer.run(loader, why)) return false;
   text_end = packer.text_end();
   return true;
+}
+
+std::string code_of(llvm::StringRef object) {
+  std::string code;
+  auto file = llvm::cantFail(llvm::object::ObjectFile::createELFObjectFile(llvm::MemoryBufferRef(object, "code")));
+  for (const SectionRef& section : file->sections()) {
+    auto relocated = llvm::cantFail(section.getRelocatedSection());
+    if (relocated != file->section_end() && relocated->isText()) return {};
+    if (section.isText()) code += llvm::cantFail(section.getContents());
+  }
+  return code;
 }
 
 }  // namespace ferry::optimizer
