@@ -11,12 +11,15 @@ BasicBlock* Lifter::inlined_call(u32 offset, i64 target) {
   if (!liftable(target)) return nullptr;
   u32 caller = nodes_[current_].context, callee = static_cast<u32>(target);
   if (contexts_[caller].depth >= max_inlining_depth) return nullptr;
+  u32 size = code_.function_size(callee, max_callee);
+  if (size == 0 || lifted_ + size > max_lifted) return nullptr;
   u32 depth = contexts_[caller].depth + 1, recursion = 0;
   for (u32 context = caller; context != root; context = contexts_[context].parent)
     recursion += contexts_[context].callee == callee;
   if (recursion == max_inlined_recursion) return nullptr;
-  u32 size = code_.function_size(callee, max_callee);
-  if (size == 0 || lifted_ + size > max_lifted) return nullptr;
+  // The region's own function is an entry of it when it is recursive.
+  bool recursive = recursion != 0 || llvm::is_contained(request_.entries, callee);
+  if (recursive && size > max_recursive_callee) return nullptr;
   contexts_.push_back({caller, depth, callee, offset + 4, contexts_[caller].in_loop || code_.at(offset)->in_loop});
   return edge(static_cast<u32>(contexts_.size() - 1), target, false);
 }
