@@ -4,6 +4,7 @@
 #include "llvm/CodeGen/Passes.h"
 #include "llvm/CodeGen/TargetPassConfig.h"
 #include "llvm/Support/CommandLine.h"
+#include "translator/optimizer/accesses.h"
 #include "translator/optimizer/frame.h"
 
 namespace ferry::optimizer {
@@ -114,7 +115,7 @@ void choose_passes() {
   }
 }
 
-// What TargetMachine::addPassesToEmitFile() adds, and passes of our own (frame.h).
+// What TargetMachine::addPassesToEmitFile() adds, and passes of our own: frame.h, and accesses.h when all else is done.
 bool add_generator(llvm::legacy::PassManager& to, llvm::TargetMachine& machine, llvm::raw_pwrite_stream& stream) {
   auto& target = static_cast<llvm::LLVMTargetMachine&>(machine);
   Chooser chosen(to);
@@ -127,6 +128,7 @@ bool add_generator(llvm::legacy::PassManager& to, llvm::TargetMachine& machine, 
   to.add(make_frame_pass());
   config->insertPass(&llvm::PrologEpilogCodeInserterID, make_no_prologue_pass());
   config->addMachinePasses();
+  to.add(make_access_pass());
   config->setInitialized();
   if (target.addAsmPrinter(to, stream, nullptr, llvm::CodeGenFileType::ObjectFile, info->getMMI().getContext()))
     return false;

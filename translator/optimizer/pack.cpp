@@ -59,6 +59,14 @@ constexpr u32 entry_alignment = 16;
 constexpr u8 padding = 0xcc;
 
 constexpr char maps_section[] = ".llvm_stackmaps";
+constexpr char fault_maps_section[] = ".llvm_faultmaps";
+
+// LLVM's FaultMaps: a header, the only function's, then the faults; distances from the function's beginning. The kind is the guest
+// instruction's offset (accesses.cpp).
+struct MappedFault {
+  u32 kind, access, edge;
+};
+constexpr size_t first_mapped_fault = 24;
 
 class Packer {
  public:
@@ -107,6 +115,8 @@ class Packer {
       // Of each entry there is a relocation.
       for (const LiftedEntry& entry : lifted_.entries)
         region_.entries.push_back({entry.offset, no_place, entry.in_map});
+    } else if (name_of(section) == fault_maps_section) {
+      fault_maps_ = llvm::cantFail(section.getContents());
     } else if (name_of(section) == maps_section) {
       maps_ = llvm::cantFail(section.getContents());
     } else if ((elf.getFlags() & llvm::ELF::SHF_ALLOC) != 0 && section.getSize() != 0 && !section.isBSS() &&
@@ -217,17 +227,26 @@ class Packer {
   }
 
   void read_faults() {
+    for (size_t i = first_mapped_fault; i + sizeof(MappedFault) <= fault_maps_.size(); i += sizeof(MappedFault)) {
+      MappedFault fault;
+      memcpy(&fault, fault_maps_.data() + i, sizeof fault);
+      add_fault(body_ + fault.access, body_ + fault.edge, fault.kind);
+    }
     struct Record {
       u32 access, edge, offset;
     };
     for (size_t i = 0; i + sizeof(Record) <= faults_.size(); i += sizeof(Record)) {
       Record record;
       memcpy(&record, faults_.data() + i, sizeof record);
-      region_.fault_edges.push_back({record.access, record.edge});
-      region_.lines.push_back({record.access, record.offset});
+      add_fault(record.access, record.edge, record.offset);
     }
     std::ranges::sort(region_.fault_edges, {}, &FaultEdge::access);
     std::ranges::sort(region_.lines, {}, &Line::code);
+  }
+
+  void add_fault(u32 access, u32 edge, u32 offset) {
+    region_.fault_edges.push_back({access, edge});
+    region_.lines.push_back({access, offset});
   }
 
   // What debugging information there is says more than the accesses do.
@@ -257,7 +276,7 @@ class Packer {
   std::map<u64, u32> placed_;  // section index -> code offset
   std::map<std::string, u32> slots_;
   std::string faults_;
-  llvm::StringRef maps_;
+  llvm::StringRef fault_maps_, maps_;
   u32 body_ = 0;
   size_t text_end_ = 0;
 };

@@ -1,19 +1,27 @@
 // What the compiler must know of the host that it compiles for: how guest memory is accessed so that a fault is found again.
 #pragma once
 #include <optional>
+#include <span>
 
 #include "guest/types.h"
 
 namespace ferry::optimizer {
 
-// An access as inline assembly of a `callbr`. Operands: $0 the destination and $1 the source, one
-// of which is guest memory, $2 the guest
-// offset of the instruction, $3 the fault edge. It emits an entry of the section .ferry_faults: 32-bit distances from each field to
-// the access and to the edge, then the offset.
+// An access as inline assembly of a `callbr`. Operands: $0 the destination and $1 the source, one of which is guest memory, $2 the guest
+// offset of the instruction, $3 the fault edge. The text is the name of one of access_instructions(), or assembly that emits an entry of
+// the section .ferry_faults: 32-bit distances from each field to the access and to the edge, then the offset.
 struct AccessTemplate {
   const char* text;
   const char* constraints;
 };
+
+// By LLVM's names.
+struct AccessInstruction {
+  const char* name;
+  const char* of_constant;  // what stores a constant instead, or null
+  bool half;                // it loads the lower half of a register and clears the upper
+};
+std::span<const AccessInstruction> access_instructions();
 
 extern const char target_triple[];
 

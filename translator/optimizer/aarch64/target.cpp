@@ -49,6 +49,8 @@ AccessTemplate lane_store_template(u32 bytes) {
   return {FERRY_ACCESS("str ${1:d}, $0"), "=*Q,w,i,!i"};
 }
 
+std::span<const AccessInstruction> access_instructions() { return {}; }
+
 // DWARF for the Arm 64-bit Architecture, 4.1.
 const u32 stack_pointer_number = 31;
 

@@ -3,51 +3,50 @@
 
 namespace ferry::optimizer {
 
-#define FERRY_ACCESS(instruction)    \
-  ".Laccess${:uid}:\n\t" instruction \
-  "\n\t.pushsection .ferry_faults,\"a\",@progbits\n\t.long .Laccess${:uid}-., ${3:l}-., ${2:c}\n\t.popsection"
-
 const char target_triple[] = "x86_64-unknown-linux-gnu";
 
 AccessTemplate load_template(u32 bytes) {
   switch (bytes) {
     case 1:
-      return {FERRY_ACCESS("movzbl $1, ${0:k}"), "=r,*m,i,!i"};
+      return {"MOVZX32rm8", "=r,*m,i,!i"};
     case 2:
-      return {FERRY_ACCESS("movzwl $1, ${0:k}"), "=r,*m,i,!i"};
+      return {"MOVZX32rm16", "=r,*m,i,!i"};
     case 4:
-      return {FERRY_ACCESS("movl $1, ${0:k}"), "=r,*m,i,!i"};
+      return {"MOV32rm", "=r,*m,i,!i"};
     case 8:
-      return {FERRY_ACCESS("movq $1, $0"), "=r,*m,i,!i"};
+      return {"MOV64rm", "=r,*m,i,!i"};
     default:
-      return {FERRY_ACCESS("vmovdqu $1, $0"), "=x,*m,i,!i"};
+      return {"VMOVDQUrm", "=x,*m,i,!i"};
   }
 }
 
 AccessTemplate store_template(u32 bytes) {
   switch (bytes) {
     case 1:
-      return {FERRY_ACCESS("movb $1, $0"), "=*m,ri,i,!i"};
+      return {"MOV8mr", "=*m,ri,i,!i"};
     case 2:
-      return {FERRY_ACCESS("movw $1, $0"), "=*m,ri,i,!i"};
+      return {"MOV16mr", "=*m,ri,i,!i"};
     case 4:
-      return {FERRY_ACCESS("movl $1, $0"), "=*m,ri,i,!i"};
+      return {"MOV32mr", "=*m,ri,i,!i"};
     case 8:
-      return {FERRY_ACCESS("movq $1, $0"), "=*m,re,i,!i"};
+      return {"MOV64mr", "=*m,re,i,!i"};
     default:
-      return {FERRY_ACCESS("vmovdqu $1, $0"), "=*m,x,i,!i"};
+      return {"VMOVDQUmr", "=*m,x,i,!i"};
   }
 }
 
-AccessTemplate lane_load_template(u32 bytes) {
-  if (bytes == 4) return {FERRY_ACCESS("vmovd $1, $0"), "=x,*m,i,!i"};
-  return {FERRY_ACCESS("vmovq $1, $0"), "=x,*m,i,!i"};
-}
+AccessTemplate lane_load_template(u32 bytes) { return {bytes == 4 ? "VMOVDI2PDIrm" : "VMOVQI2PQIrm", "=x,*m,i,!i"}; }
 
-AccessTemplate lane_store_template(u32 bytes) {
-  if (bytes == 4) return {FERRY_ACCESS("vmovd $1, $0"), "=*m,x,i,!i"};
-  return {FERRY_ACCESS("vmovq $1, $0"), "=*m,x,i,!i"};
-}
+AccessTemplate lane_store_template(u32 bytes) { return {bytes == 4 ? "VMOVPDI2DImr" : "VMOVPQI2QImr", "=*m,x,i,!i"}; }
+
+static constexpr AccessInstruction instructions[] = {
+    {"MOVZX32rm8", nullptr, true},    {"MOVZX32rm16", nullptr, true},   {"MOV32rm", nullptr, true},
+    {"MOV64rm", nullptr, false},      {"VMOVDQUrm", nullptr, false},    {"MOV8mr", "MOV8mi", false},
+    {"MOV16mr", "MOV16mi", false},    {"MOV32mr", "MOV32mi", false},    {"MOV64mr", "MOV64mi32", false},
+    {"VMOVDQUmr", nullptr, false},    {"VMOVDI2PDIrm", nullptr, false}, {"VMOVQI2PQIrm", nullptr, false},
+    {"VMOVPDI2DImr", nullptr, false}, {"VMOVPQI2QImr", nullptr, false},
+};
+std::span<const AccessInstruction> access_instructions() { return instructions; }
 
 // System V ABI, AMD64 supplement, figure 3.36.
 const u32 stack_pointer_number = 7;
