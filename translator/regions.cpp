@@ -47,7 +47,7 @@ struct Asked {
 
 // Exists once start_optimizer() or optimize_by() has been called. Under the lock.
 struct Tier {
-  optimizer::Heat heat;
+  std::unique_ptr<optimizer::Heat> heat = std::make_unique<optimizer::Heat>();
   optimizer::BranchProfile branches;
   optimizer::StoreReader store;
   std::string store_directory, store_identity;  // empty: none is to be used
@@ -115,16 +115,16 @@ void take_answer(const Answer& answer) {
       counters.received_regions++;
       refresh_store();
       install_locked(asked.request.base, answer.region);
-      tier->heat.settle(asked.pc);
+      tier->heat->settle(asked.pc);
       return;
     case Answer::Kind::refused:
       counters.refused_regions++;
       if (logging(Log::regions)) log(Log::regions, "region of %s: refused", name_of(asked.pc).c_str());
-      tier->heat.refuse(asked.pc);
+      tier->heat->refuse(asked.pc);
       return;
     case Answer::Kind::lost:
       counters.lost_regions++;
-      tier->heat.settle(asked.pc);
+      tier->heat->settle(asked.pc);
       return;
   }
 }
@@ -167,7 +167,7 @@ std::optional<Request> form_locked(u64 pc, u64 heat, const optimizer::Mapping& m
   static const optimizer::BranchProfile no_branches;
   optimizer::ExecutedCode code(*current.load(std::memory_order_relaxed));
   if (tier == nullptr) return optimizer::form({code, no_branches, mapping, pc, heat});
-  return optimizer::form({code, tier->branches, mapping, pc, heat, tier->heat.refusals(pc)});
+  return optimizer::form({code, tier->branches, mapping, pc, heat, tier->heat->refusals(pc)});
 }
 
 // Under the lock.
@@ -185,15 +185,15 @@ void ask_for(u64 pc, Request request) {
     std::optional<Region> region = tier->compile(request);
     std::lock_guard guard(lock);
     if (region && install_locked(request.base, *region))
-      tier->heat.settle(pc);
+      tier->heat->settle(pc);
     else
-      tier->heat.refuse(pc);
+      tier->heat->refuse(pc);
     return;
   }
   std::lock_guard guard(lock);  // before somebody takes the answer
   Stopwatch stopwatch(region_ticks);
   u64 id = tier->client->submit(request, !options.dump_directory.empty());
-  if (id == 0) return tier->heat.settle(pc);
+  if (id == 0) return tier->heat->settle(pc);
   counters.asked_regions++;
   tier->asked[id] = {pc, now_ns(), std::move(request)};
 }
@@ -214,8 +214,8 @@ void become_hot(u64 pc) {
   {
     std::lock_guard guard(lock);
     Stopwatch stopwatch(region_ticks);
-    request = form_locked(pc, tier->heat.samples(pc), mapping);
-    if (!request) return tier->heat.refuse(pc);
+    request = form_locked(pc, tier->heat->samples(pc), mapping);
+    if (!request) return tier->heat->refuse(pc);
     counters.formed_regions++;
     if (logging(Log::regions)) log_request(*request);
   }
@@ -250,7 +250,7 @@ void take_answers() {
   for (const Answer& answer : tier->client->take()) take_answer(answer);
 }
 
-u32 budget_factor() { return tier == nullptr ? optimizer::coarse_factor : tier->heat.factor(); }
+u32 budget_factor() { return tier == nullptr ? optimizer::coarse_factor : tier->heat->factor(); }
 
 bool note_sample(Cpu& cpu, Exit& exit) {
   if (tier == nullptr) return false;
@@ -266,7 +266,7 @@ bool note_sample(Cpu& cpu, Exit& exit) {
       counters.loaded_regions += installed;
       return false;
     }
-    verdict = tier->heat.sample(pc, [&](u64 at) { return generation.regions.count_at(at); });
+    verdict = tier->heat->sample(pc, [&](u64 at) { return generation.regions.count_at(at); });
   }
   if (verdict == optimizer::Heat::Verdict::hot) become_hot(pc);
   return verdict == optimizer::Heat::Verdict::warm && trace(cpu, exit);
@@ -278,7 +278,7 @@ void hand_in_heat() {
   std::vector<optimizer::Heat::Warm> warm;
   {
     std::lock_guard guard(lock);
-    warm = tier->heat.warm(warm_samples, warm_blocks);
+    warm = tier->heat->warm(warm_samples, warm_blocks);
   }
   if (warm.empty()) return;
   optimizer::Mappings mappings;
@@ -324,8 +324,8 @@ void forget_requests() {
   if (tier == nullptr) return;
   tier->asked.clear();
   // Not freed: that would write to all the pages that its parts are on, which the parent has too.
-  new optimizer::Heat(std::move(tier->heat));
-  tier->heat = {};
+  (void)tier->heat.release();
+  tier->heat = std::make_unique<optimizer::Heat>();
   if (tier->client != nullptr) tier->client->after_fork_in_child();
 }
 

@@ -56,7 +56,8 @@ __asm__(
     "call_and_land: stp x29, x30, [sp, #-16]!\n adr x1, 1f\n blr x2\n add x0, x0, #100\n"
     "1: ldp x29, x30, [sp], #16\n ret\n"
     // The link is not where the call is: three calls in a row by branches.
-    "branch_calls: mov x9, x30\n adr x30, 1f\n b 3f\n 1: adr x30, 2f\n b 3f\n 2: mov x30, x9\n 3: add x0, x0, #7\n ret\n"
+    "branch_calls: mov x9, x30\n adr x30, 1f\n b 3f\n 1: adr x30, 2f\n b 3f\n 2: mov x30, x9\n 3: add x0, x0, #7\n "
+    "ret\n"
     "return_to_x0: mov x30, x0\n ret\n");
 extern uint64_t return_by_link(uint64_t, void*), return_by_other(uint64_t, void*);
 extern uint64_t call_and_land(uint64_t, void*, uint64_t (*)(uint64_t, void*)), branch_calls(uint64_t);

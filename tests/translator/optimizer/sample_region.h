@@ -45,7 +45,8 @@ inline Region sample_region() {
                         {20, stencil::Patch::pc_32, RelocationKind::call, 1, -4},
                         {24, stencil::Patch::pc_32, RelocationKind::carried_exit, 0, -4},
                         {28, stencil::Patch::pc_32, RelocationKind::carried_return, 0, -4}};
-  region.calls = {{2, 1, 1, CallTarget::exit, {}}, {1, 0, 0, CallTarget::call, {}}, {0, 0, 0, CallTarget::argument, {}}};
+  region.calls = {
+      {2, 1, 1, CallTarget::exit, {}}, {1, 0, 0, CallTarget::call, {}}, {0, 0, 0, CallTarget::argument, {}}};
   region.fault_edges = {{0, 70}, {30, 80}, {99, 99}};
   // The second is x3 = low half of x0's register < what is on the stack, as 64 bits.
   for (u32 at : {u32{72}, u32{90}}) place_trap(region, at);
