@@ -46,9 +46,12 @@ void release(Generation* generation) {
   delete generation;
 }
 
+// Of the entry of the branch cache where a branch to 0 looks, when it is empty: a branch there looks in another one.
+constexpr u64 elsewhere = 4;
+
 void forget_targets(Cpu& cpu, const Generation& generation) {
   memset(cpu.jump_cache, 0, sizeof(aarch64::JumpCacheEntry) * aarch64::jump_cache_size);
-  cpu.jump_cache[0].pc = 1;  // an odd pc never matches; slot 0 is where a branch to 0 looks
+  cpu.jump_cache[0].pc = elsewhere;
   stencil::reset_return_stack(cpu, generation.unknown_return);
 }
 
@@ -181,7 +184,7 @@ void attach(Cpu& cpu) {
                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED) fatal("cannot allocate a thread's branch cache", "raise the address space limit (ulimit -v)");
   cpu.jump_cache = static_cast<aarch64::JumpCacheEntry*>(p);
-  cpu.jump_cache[0].pc = 1;
+  cpu.jump_cache[0].pc = elsewhere;
   cpu.leave_code = stencil::ferry_leave;
   stencil::make_return_stack(cpu);
   cpu.budget = block_budget;

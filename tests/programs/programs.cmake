@@ -37,6 +37,7 @@ guest_program(standard_library SOURCES standard_library.cpp COMPARE_QEMU VARIANT
 # Calls and returns that do not go together.
 guest_program(returns SOURCES returns.c COMPARE_QEMU VARIANTS dynamic static)
 guest_program(returns_baseline SOURCES returns.c COMPARE_QEMU FERRY_OPTIONS --no-optimizer)
+guest_program(returns_to_nowhere SOURCES returns.c ARGS nowhere)
 
 # The kernel.
 guest_program(files SOURCES files.c EXPECT files.txt)

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "guest/memory.h"
+#include "tests/translator/signal_stack.h"
 #include "translator/aarch64/decode.h"
 #include "translator/stencil/host.h"
 #include "translator/translator.h"
@@ -32,7 +33,7 @@ inline void on_fault(int signal, siginfo_t* info, void* context) {
 inline void handle_guest_faults() {
   struct sigaction action{};
   action.sa_sigaction = on_fault;
-  action.sa_flags = SA_SIGINFO | SA_NODEFER;
+  action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
   sigaction(SIGSEGV, &action, nullptr);
   sigaction(SIGBUS, &action, nullptr);
   sigaction(SIGILL, &action, nullptr);
@@ -77,6 +78,7 @@ class Code {
 class Guest {
  public:
   Guest() : cpu(*new(std::align_val_t{alignof(Cpu)}) Cpu{}) {
+    use_signal_stack();
     translator::attach(cpu);
     running = &cpu;
   }

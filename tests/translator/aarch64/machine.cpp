@@ -9,6 +9,7 @@
 
 #include "guest/log.h"
 #include "guest/memory.h"
+#include "tests/translator/signal_stack.h"
 
 namespace ferry::test {
 
@@ -43,10 +44,11 @@ Machine::Machine() {
   for (u64 i = 0; i < ORACLE_WINDOW_SIZE / 8; i++) reinterpret_cast<u64*>(ORACLE_WINDOW)[i] = oracle_pattern(i);
   struct sigaction action{};
   action.sa_sigaction = on_fault;
-  action.sa_flags = SA_SIGINFO | SA_NODEFER;
+  action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
   for (int signal : {SIGSEGV, SIGBUS, SIGILL, SIGTRAP}) sigaction(signal, &action, nullptr);
   fault_cpu = &cpu_;
   translator::start({});
+  use_signal_stack();
   translator::attach(cpu_);
 }
 

@@ -135,6 +135,7 @@ TEST(RegionPolls, ASignalFindsTheLoopAsItIs) {
   EndlessLoop loop;
   struct sigaction action{};
   action.sa_handler = [](int) { translator::request_poll(*running); };
+  action.sa_flags = SA_ONSTACK;
   sigaction(SIGALRM, &action, nullptr);
   itimerval often{{0, 300}, {0, 300}}, never{};
   setitimer(ITIMER_REAL, &often, nullptr);

@@ -21,6 +21,7 @@ class Timer {
     cpu_ = &machine.cpu();
     struct sigaction action{};
     action.sa_handler = [](int) { translator::request_poll(*cpu_); };
+    action.sa_flags = SA_ONSTACK;
     sigaction(SIGVTALRM, &action, nullptr);
     sigaction(SIGALRM, &action, nullptr);
   }

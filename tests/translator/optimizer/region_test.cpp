@@ -313,7 +313,7 @@ TEST(RegionBytes, FaultValuesThatContradictThemselvesAreRefused) {
   expect_refused([](Region& r) { r.fault_values[4].value = -1; });
   expect_refused([](Region& r) { r.fault_values[4].value = stencil::general_registers; });
   expect_refused([](Region& r) { r.fault_values[5].value = 1 << 20; });
-  expect_refused([](Region& r) { r.fault_values[5].value = -1024; });
+  expect_refused([](Region& r) { r.fault_values[5].value = -(1 << 17); });
   // Its steps.
   expect_refused([](Region& r) { r.fault_values[4].size = 9; });
   expect_refused([](Region& r) { r.fault_values[6].size = 65; });
