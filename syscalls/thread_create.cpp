@@ -237,6 +237,7 @@ Result<i64> create_vfork_child(Thread& thread, const CloneRequest& request) {
   MemorySharer sharer{thread, request, nullptr};
   i64 pid = host_vfork(sharer);
   saved.restore(thread);
+  translator::after_lending(thread.cpu);
   free_exec_request(thread);
   unblock_signals(thread);
   return from_raw(pid);

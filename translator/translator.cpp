@@ -298,6 +298,11 @@ void before_fork(Cpu& cpu) {
 
 void after_fork_in_parent(Cpu&) { lock.unlock(); }
 
+void after_lending(Cpu& cpu) {
+  cpu.host_sp = 0;
+  stencil::reset_return_stack(cpu, static_cast<Generation*>(cpu.generation)->unknown_return);
+}
+
 void after_fork_in_child(Cpu& cpu) {
   Generation* generation = current.load();
   attached = {&cpu};

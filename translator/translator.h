@@ -73,6 +73,9 @@ void before_fork(Cpu& cpu);
 void after_fork_in_parent(Cpu& cpu);
 void after_fork_in_child(Cpu& cpu);
 
+// The Cpu was lent to a process that shares this one's memory (vfork) and may have ended anywhere, also in translated code.
+void after_lending(Cpu& cpu);
+
 struct Stats {
   u64 translated_blocks, translated_instructions, translate_ns, code_bytes, flushes, invalidated_blocks;
   // Regions: formed of hot code, asked for; answered by code, by a refusal for good, by nothing; found in the store; put in place; not
