@@ -13,6 +13,7 @@
 #include "guest/memory.h"
 #include "translator/aarch64/decode.h"
 #include "translator/aarch64/helpers.h"
+#include "translator/aarch64/lazy_flags.h"
 #include "translator/baseline/baseline.h"
 #include "translator/children.h"
 #include "translator/perf/perf.h"
@@ -225,6 +226,7 @@ Exit run(Cpu& cpu) {
     indirect = false;
     stencil::renew_return_stack(cpu, static_cast<Generation*>(cpu.generation)->unknown_return);
     stencil::ferry_enter(&cpu, reinterpret_cast<const void*>(code));
+    aarch64::settle_flags(cpu);
     switch (static_cast<ExitReason>(cpu.exit_reason)) {
       case ExitReason::link:
         edge = &static_cast<Generation*>(cpu.generation)->edge_at(cpu.exit_operand);
@@ -300,6 +302,7 @@ void after_fork_in_parent(Cpu&) { lock.unlock(); }
 
 void after_lending(Cpu& cpu) {
   cpu.host_sp = 0;
+  cpu.flags_kind = static_cast<u32>(aarch64::LazyFlags::settled);
   stencil::reset_return_stack(cpu, static_cast<Generation*>(cpu.generation)->unknown_return);
 }
 

@@ -29,6 +29,10 @@ struct alignas(64) Cpu {
   alignas(16) Vector vectors[32];  // V0..V31
   u32 fpcr, fpsr;                  // fpsr: without what the host's sticky flags hold (read through the FP helpers)
   u64 tpidr_el0;
+  // What n, z, c and v come of where a region has left them so (translator/aarch64/lazy_flags.h): when flags_kind is not 0, they are out
+  // of date. Never while blocks run, nor while translated code does not.
+  u64 flags_a, flags_b;
+  u32 flags_kind;
   // The local exclusive monitor: LDXR remembers address, size and value, STXR compares and swaps.
   u64 exclusive_address;  // ~0 when open
   u64 exclusive_value[2];

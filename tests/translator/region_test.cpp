@@ -334,9 +334,10 @@ TEST_F(Regions, FaultsTakeValuesFromWhereTheyAre) {
                          {3, field_of_vector(2), 16, FaultSource::vector, 0},
                          {20, field_of_vector(31), 16, FaultSource::vector, 0},
                          {r15, static_cast<u16>(field_of_vector(5) + 8), 8, FaultSource::general, 0},
-                         {1, offsetof(translator::Cpu, n), 1, FaultSource::constant, 0},
+                         {1, offsetof(translator::Cpu, flags_kind), 4, FaultSource::constant, 0},
+                         {0x1000001, offsetof(translator::Cpu, flags_a), 8, FaultSource::constant, 0},
                          {place_on_stack, 248, 8, FaultSource::stack, 0}};
-  install_with(code, region, {0, 1, 2, 3, 4, 5, 6, 7, 8});
+  install_with(code, region, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
   guest.cpu.vectors[5].d[0] = 5;
   EXPECT_EQ(ExitReason::fault, guest.run(code.begin()).reason);
   EXPECT_EQ(code.begin(), guest.cpu.pc);

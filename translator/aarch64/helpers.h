@@ -4,7 +4,18 @@
 #include "guest/aarch64/cpu.h"
 #include "guest/types.h"
 
+// Of helpers that hardly ever are called where they might be: they keep all registers, so that the code around the calls need not be
+// ready to save its own.
+#if defined(__x86_64__)
+#define FERRY_KEEPS_REGISTERS __attribute__((preserve_all))
+#else
+#define FERRY_KEEPS_REGISTERS
+#endif
+
 extern "C" {
+// Makes the condition flags of what a region left of them (lazy_flags.h).
+FERRY_KEEPS_REGISTERS void ferry_a64_settle_flags(ferry::aarch64::Cpu* cpu);
+
 // IC IVAU: drops translations of the cache line at `address`. Ends up in translator::invalidate().
 void ferry_a64_ic_ivau(ferry::u64 address);
 

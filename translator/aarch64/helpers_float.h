@@ -5,6 +5,7 @@
 #include "guest/aarch64/cpu.h"
 #include "guest/types.h"
 #include "translator/aarch64/fp_control.h"
+#include "translator/aarch64/helpers.h"
 
 namespace ferry::aarch64 {
 
@@ -28,14 +29,6 @@ struct IntegerConversion {
 inline constexpr u32 select_minimum = 1, select_number = 2;
 
 }  // namespace ferry::aarch64
-
-// Of the helpers that every operation has a call of in case a NaN comes out: they keep all registers, so that the code around
-// the calls need not be ready to save its own.
-#if defined(__x86_64__)
-#define FERRY_KEEPS_REGISTERS __attribute__((preserve_all))
-#else
-#define FERRY_KEEPS_REGISTERS
-#endif
 
 extern "C" {
 // FPProcessNaNs() for every lane of `result` that is a NaN; the default NaN where neither operand is one.

@@ -5,6 +5,7 @@
 
 #include "translator/aarch64/features.h"
 #include "translator/aarch64/helpers.h"
+#include "translator/aarch64/lazy_flags.h"
 #include "translator/translator.h"
 
 using namespace ferry;
@@ -31,6 +32,8 @@ u32 checksum_on(const std::array<u32, 256>& table, u32 checksum, u64 value, u32 
 }  // namespace
 
 extern "C" {
+FERRY_KEEPS_REGISTERS void ferry_a64_settle_flags(aarch64::Cpu* cpu) { aarch64::settle_flags(*cpu); }
+
 u32 ferry_a64_crc32(u32 checksum, u64 value, u32 size) { return checksum_on(crc32_table, checksum, value, size); }
 u32 ferry_a64_crc32c(u32 checksum, u64 value, u32 size) { return checksum_on(crc32c_table, checksum, value, size); }
 

@@ -1,5 +1,7 @@
 // The glue stencils' code; compiled for stencils only.
 #include "translator/baseline/glue.h"
+
+#include "translator/aarch64/lazy_flags.h"
 #include "translator/exit_reason.h"
 #include "translator/stencil/carried.h"
 #include "translator/stencil/reading.h"
@@ -34,6 +36,7 @@ PRESERVE_NONE void store_carried(BiasedCpu* biased, void* code, Values... values
   auto* registers = reinterpret_cast<u64*>(unbiased(biased));
   const u32* slot = stencil::carried_registers;
   ((registers[*slot++] = values), ...);
+  aarch64::settle_flags(*unbiased(biased));
   using Code = PRESERVE_NONE void (*)(BiasedCpu*, void*, Values...);
   [[clang::musttail]] return reinterpret_cast<Code>(code)(biased, code, values...);
 }

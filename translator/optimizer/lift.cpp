@@ -4,6 +4,8 @@
 
 #include "llvm/IR/DIBuilder.h"
 #include "llvm/IR/Intrinsics.h"
+#include "llvm/Transforms/Utils/BasicBlockUtils.h"
+#include "translator/aarch64/lazy_flags.h"
 #include "translator/optimizer/lifter.h"
 #include "translator/optimizer/target.h"
 #include "translator/stencil/carried.h"
@@ -245,7 +247,7 @@ void Lifter::finish_node(const GuestInstruction& instruction, u32 offset, Value*
 void Lifter::write_through() {
   BasicBlock* rest = new_block();
   note_write_back(builder_.CreateBr(rest));
-  SlotSet kept = Slots::flags() | Slots::carried();
+  SlotSet kept = Slots::flags() | Slots::lazy_flags() | Slots::carried();
   write_backs_.back().written &= ~kept;
   write_backs_.back().passing &= ~kept;
   builder_.SetInsertPoint(rest);
@@ -341,11 +343,27 @@ void Lifter::find_loop_reads() {
   }
 }
 
+// Which flags are wanted where a node begins: to settle what comes from outside takes a call.
+void Lifter::find_live_flags() {
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (u32 i = static_cast<u32>(nodes_.size()); i-- != 0;) {
+      Node& node = nodes_[i];
+      SlotSet live;
+      for (u32 next : node.successors) live |= nodes_[next].live_flags;
+      live = ((live & ~node.set) | node.read) & Slots::flags();
+      changed |= live != node.live_flags;
+      node.live_flags = live;
+    }
+  }
+}
+
 // What has to be in variables at the end of `from` because control goes on at `to`: what on other ways there is in variables only, and,
 // into a loop, what is used in it.
 SlotSet Lifter::wanted(const Node& from, u32 to) const {
   const Node& node = nodes_[to];
-  return node.in_loop && !from.in_loop ? node.arriving | loop_reads_[to] : node.arriving;
+  SlotSet arriving = node.arriving & (~Slots::flags() | node.live_flags);
+  return node.in_loop && !from.in_loop ? arriving | loop_reads_[to] : arriving;
 }
 
 // What is in variables when a node begins, whichever way control came, by iteration to the greatest solution.
@@ -371,17 +389,35 @@ void Lifter::find_loaded() {
 // What is not in variables is in Cpu: it cannot have been written since control came in.
 void Lifter::place_loads() {
   find_loop_reads();
+  find_live_flags();
   find_loaded();
   for (u32 i = 0; i < entry_nodes_.size(); i++) {
     builder_.SetInsertPoint(entry_ends_[i]);
-    slots_->load(builder_, wanted({}, entry_nodes_[i]) & ~Slots::carried());
+    load(wanted({}, entry_nodes_[i]) & ~Slots::carried());
   }
   for (const Node& node : nodes_) {
     builder_.SetInsertPoint(node.head, node.head->getFirstInsertionPt());
-    slots_->load(builder_, node.read & ~node.loaded);
+    load(node.read & ~node.loaded);
     builder_.SetInsertPoint(node.tail, node.tail->getFirstInsertionPt());
-    slots_->load(builder_, node.wanted & ~(node.loaded | node.read | node.set));
+    load(node.wanted & ~(node.loaded | node.read | node.set));
   }
+}
+
+void Lifter::load(const SlotSet& set) {
+  if ((set & Slots::flags()).any()) settle_flags();
+  slots_->load(builder_, set);
+}
+
+// Makes Cpu have the flags themselves, at the builder's place.
+void Lifter::settle_flags() {
+  Value* kind = builder_.CreateLoad(builder_.getInt32Ty(), field(offsetof(Cpu, flags_kind)));
+  Value* lazy = builder_.CreateICmpNE(kind, builder_.getInt32(static_cast<u32>(aarch64::LazyFlags::settled)));
+  Instruction* rest = &*builder_.GetInsertPoint();
+  builder_.SetInsertPoint(llvm::SplitBlockAndInsertIfThen(lazy, rest, false, weights(unlikely, likely)));
+  Value* helper = builder_.CreateLoad(builder_.getPtrTy(), helper_pointer("ferry_a64_settle_flags"));
+  auto* type = llvm::FunctionType::get(builder_.getVoidTy(), {builder_.getPtrTy()}, false);
+  builder_.CreateCall(type, helper, {cpu_})->setCallingConv(keeping_convention);
+  builder_.SetInsertPoint(rest);
 }
 
 void Lifter::write_states_back() {

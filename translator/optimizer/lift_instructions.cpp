@@ -46,7 +46,7 @@ Value* Lifter::lift_instruction(const GuestInstruction& instruction, u32 offset)
   BasicBlock* fault = nullptr;
   for (Instruction* one : inlined) {
     if (!llvm::isa<llvm::LoadInst, llvm::StoreInst>(one)) {
-      settle(*one, offset, fault);
+      if (!note_lazy_flags(*one, written)) settle(*one, offset, fault);
       continue;
     }
     llvm::APInt distance(64, 0);
@@ -56,6 +56,8 @@ Value* Lifter::lift_instruction(const GuestInstruction& instruction, u32 offset)
     if (semantic.use == Use::exact && offset_in_cpu == offsetof(Cpu, zero)) continue;
     if (pointer == function_->getArg(0) && !slots_->rewrite(*one, offset_in_cpu, written, read)) failed_ = true;
   }
+  bool packs = (written & Slots::flags()).any() && (written & Slots::lazy_flags()).none();
+  if (packs) written |= Slots::lazy_flags();
   // What is written on some ways only must be there before.
   if (semantic.function->size() > 1) read |= written;
   nodes_[current_].read |= read & ~set_;
@@ -66,7 +68,21 @@ Value* Lifter::lift_instruction(const GuestInstruction& instruction, u32 offset)
   end->getTerminator()->eraseFromParent();
   marker->eraseFromParent();
   builder_.SetInsertPoint(end);
+  if (packs) slots_->pack_flags(builder_);
   return result;
+}
+
+// The semantic function's note of what its flags are of.
+bool Lifter::note_lazy_flags(Instruction& instruction, SlotSet& written) {
+  auto* call = llvm::dyn_cast<llvm::CallInst>(&instruction);
+  Function* callee = call == nullptr ? nullptr : call->getCalledFunction();
+  if (callee == nullptr || callee->getName() != "ferry_lazy_flags") return false;
+  llvm::IRBuilderBase::InsertPointGuard guard(builder_);
+  builder_.SetInsertPoint(call);
+  slots_->write_lazy_flags(builder_, call->getArgOperand(0), call->getArgOperand(1), call->getArgOperand(2));
+  written |= Slots::lazy_flags();
+  call->eraseFromParent();
+  return true;
 }
 
 namespace {
@@ -101,12 +117,17 @@ void Lifter::settle(Instruction& instruction, u32 offset, BasicBlock*& fault) {
     if (auto* constrained = llvm::dyn_cast<llvm::ConstrainedFPIntrinsic>(call)) make_strict(*constrained);
     call->setCalledFunction(module_->getOrInsertFunction(name, callee->getFunctionType(), callee->getAttributes()));
   } else {
-    std::string symbol = helper_prefix + name.str();
-    auto* pointer = llvm::cast<llvm::GlobalVariable>(module_->getOrInsertGlobal(symbol, builder_.getPtrTy()));
-    pointer->setConstant(true);
-    pointer->setDSOLocal(true);
-    call->setCalledOperand(new llvm::LoadInst(builder_.getPtrTy(), pointer, "", call->getIterator()));
+    call->setCalledOperand(new llvm::LoadInst(builder_.getPtrTy(), helper_pointer(name), "", call->getIterator()));
   }
+}
+
+// Where a helper's address is.
+Value* Lifter::helper_pointer(llvm::StringRef name) {
+  std::string symbol = helper_prefix + name.str();
+  auto* pointer = llvm::cast<llvm::GlobalVariable>(module_->getOrInsertGlobal(symbol, builder_.getPtrTy()));
+  pointer->setConstant(true);
+  pointer->setDSOLocal(true);
+  return pointer;
 }
 
 namespace {

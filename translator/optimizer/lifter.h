@@ -55,6 +55,7 @@ struct Node {
   SlotSet read, set;           // what it reads before it sets it; what it sets
   SlotSet loaded;              // what is in variables when it begins, whichever way control came
   SlotSet wanted;              // what must be when it ends, because of where control goes on
+  SlotSet live_flags;          // which flags are read before they are set, here or further on
   std::vector<u32> successors;
 };
 
@@ -89,6 +90,7 @@ class Lifter {
   // Instructions.
   Value* lift_instruction(const GuestInstruction& instruction, u32 offset);
   Instruction* inline_body(Function* function, const GuestInstruction& instruction, std::vector<Instruction*>& inlined);
+  bool note_lazy_flags(Instruction& instruction, SlotSet& written);
   void settle(Instruction& instruction, u32 offset, BasicBlock*& fault);
   BasicBlock* make_fault_edge(u32 offset);
   void make_access(llvm::CallInst& call, u32 offset, BasicBlock*& fault);
@@ -116,8 +118,11 @@ class Lifter {
   u32 entry_at(u32 context, u32 offset, bool in_map);
   void build_entries();
   void find_loop_reads();
+  void find_live_flags();
   void find_loaded();
   void place_loads();
+  void load(const SlotSet& set);
+  void settle_flags();
   SlotSet wanted(const Node& from, u32 to) const;
   void find_arriving();
   void build_entry_table(llvm::ArrayRef<llvm::Constant*> blocks);
@@ -134,6 +139,7 @@ class Lifter {
       builder_.SetCurrentDebugLocation(llvm::DILocation::get(context_, line_of(offset), 0, lines_));
   }
   Function* code_symbol(const std::string& name);
+  Value* helper_pointer(llvm::StringRef name);
   Value* unbiased(Value* cpu);
   void jump_to(Value* code, Value* argument = nullptr);
   void go_out(Value* code, Value* argument = nullptr);

@@ -139,7 +139,8 @@ bool is_guest_state(u64 field, u64 size) {
   using aarch64::Cpu;
   static_assert(offsetof(Cpu, x) == 0 && offsetof(Cpu, zero) == 32 * 8);
   if (field < offsetof(Cpu, zero)) return size == 8 && field % 8 == 0;
-  if (field - offsetof(Cpu, n) < 4) return size == 1;
+  if (field == offsetof(Cpu, flags_kind)) return size == 4;
+  if (field == offsetof(Cpu, flags_a) || field == offsetof(Cpu, flags_b)) return size == 8;
   return field - offsetof(Cpu, vectors) < sizeof Cpu::vectors && (size == 8 || size == 16) && field % size == 0;
 }
 

@@ -5,6 +5,7 @@
 #include "guest/aarch64/cpu.h"
 #include "llvm/IR/DataLayout.h"
 #include "llvm/IR/Module.h"
+#include "translator/aarch64/lazy_flags.h"
 #include "translator/stencil/carried.h"
 
 namespace ferry::optimizer {
@@ -16,19 +17,24 @@ using llvm::Value;
 
 namespace {
 
-constexpr int first_flag = 32, first_vector = 36;
+constexpr int first_flag = 32, first_vector = 36, first_lazy = 68;
 
 struct Place {
   int slot;   // -1: not a variable
   u32 delta;  // bytes into it
 };
 
-constexpr u32 size_of(int slot) { return slot < first_flag ? 8 : slot < first_vector ? 1 : 16; }
+constexpr u32 size_of(int slot) {
+  if (slot >= first_lazy) return slot == first_lazy ? 4 : 8;
+  return slot < first_flag ? 8 : slot < first_vector ? 1 : 16;
+}
 
 constexpr u64 offset_of(int slot) {
   if (slot < first_flag) return 8 * static_cast<u64>(slot);
   if (slot < first_vector) return offsetof(Cpu, n) + static_cast<u64>(slot - first_flag);
-  return offsetof(Cpu, vectors) + 16 * static_cast<u64>(slot - first_vector);
+  if (slot < first_lazy) return offsetof(Cpu, vectors) + 16 * static_cast<u64>(slot - first_vector);
+  constexpr u64 lazy[] = {offsetof(Cpu, flags_kind), offsetof(Cpu, flags_a), offsetof(Cpu, flags_b)};
+  return lazy[slot - first_lazy];
 }
 static_assert(offsetof(Cpu, x) == 0 && offsetof(Cpu, sp) == offset_of(31) && offsetof(Cpu, v) == offset_of(35));
 
@@ -42,7 +48,7 @@ Place place_of(i64 signed_offset) {
 }
 
 Type* type_of(int slot, llvm::LLVMContext& context) {
-  if (slot >= first_vector) return llvm::FixedVectorType::get(Type::getInt64Ty(context), 2);
+  if (slot >= first_vector && slot < first_lazy) return llvm::FixedVectorType::get(Type::getInt64Ty(context), 2);
   return Type::getIntNTy(context, size_of(slot) * 8);
 }
 
@@ -167,6 +173,30 @@ std::vector<Value*> Slots::load_carried(IRBuilder<>& builder, Value* cpu) {
   return values;
 }
 
+void Slots::write_lazy_flags(IRBuilder<>& builder, Value* kind, Value* a, Value* b) {
+  auto* known_kind = llvm::dyn_cast<llvm::ConstantInt>(kind);
+  auto* immediate = llvm::dyn_cast<llvm::ConstantInt>(b);
+  if (known_kind != nullptr && immediate != nullptr && immediate->getZExtValue() <= aarch64::max_b_in_kind &&
+      (known_kind->getZExtValue() & aarch64::compared) != 0) {
+    u64 with_b = aarch64::b_in_kind | immediate->getZExtValue() << aarch64::b_shift;
+    kind = builder.getInt32(static_cast<u32>(known_kind->getZExtValue() | with_b));
+    b = llvm::PoisonValue::get(builder.getInt64Ty());
+  }
+  builder.CreateStore(kind, variable(first_lazy));
+  builder.CreateStore(a, variable(first_lazy + 1));
+  builder.CreateStore(b, variable(first_lazy + 2));
+}
+
+void Slots::pack_flags(IRBuilder<>& builder) {
+  Value* packed = builder.getInt64(0);
+  for (int slot = first_flag; slot < first_vector; slot++) {
+    Value* flag = builder.CreateZExt(builder.CreateLoad(builder.getInt8Ty(), variable(slot)), builder.getInt64Ty());
+    packed = builder.CreateOr(packed, builder.CreateShl(flag, static_cast<u64>(8 * (slot - first_flag))));
+  }
+  write_lazy_flags(builder, builder.getInt32(static_cast<u32>(aarch64::LazyFlags::packed)), packed,
+                   llvm::PoisonValue::get(builder.getInt64Ty()));
+}
+
 void Slots::load(IRBuilder<>& builder, const SlotSet& set) {
   for (int slot = 0; slot < slot_count; slot++) {
     if (variables_[slot] == nullptr || !set.test(static_cast<size_t>(slot))) continue;
@@ -177,7 +207,7 @@ void Slots::load(IRBuilder<>& builder, const SlotSet& set) {
 
 void Slots::write_back(IRBuilder<>& builder, const SlotSet& set) {
   for (int slot = 0; slot < slot_count; slot++) {
-    if (!set.test(static_cast<size_t>(slot))) continue;
+    if (flags().test(static_cast<size_t>(slot)) || !set.test(static_cast<size_t>(slot))) continue;
     builder.CreateStore(builder.CreateLoad(variables_[slot]->getAllocatedType(), variables_[slot]),
                         address(builder, slot));
   }
@@ -186,7 +216,7 @@ void Slots::write_back(IRBuilder<>& builder, const SlotSet& set) {
 void Slots::read_all(IRBuilder<>& builder, const SlotSet& set, std::vector<Value*>& values,
                      std::vector<LiftedFaultValue>& fields) {
   for (int slot = 0; slot < slot_count; slot++) {
-    if (!set.test(static_cast<size_t>(slot))) continue;
+    if (flags().test(static_cast<size_t>(slot)) || !set.test(static_cast<size_t>(slot))) continue;
     values.push_back(builder.CreateLoad(variables_[slot]->getAllocatedType(), variables_[slot]));
     fields.push_back({static_cast<u16>(offset_of(slot)), static_cast<u16>(size_of(slot)), {}});
   }

@@ -9,7 +9,8 @@
 
 namespace ferry::optimizer {
 
-inline constexpr int slot_count = 32 + 4 + 32;  // X0..X30 and SP, N Z C V, V0..V31
+// X0..X30 and SP, N Z C V, V0..V31, and what the flags are of (aarch64/lazy_flags.h): kind, a and b.
+inline constexpr int slot_count = 32 + 4 + 32 + 3;
 using SlotSet = std::bitset<slot_count>;
 
 class Slots {
@@ -23,9 +24,16 @@ class Slots {
   bool rewrite(llvm::Instruction& access, i64 offset, SlotSet& written, SlotSet& read);
 
   static SlotSet flags() { return SlotSet(0xf) << 32; }
+  // They are written whenever flags are, and it is they that Cpu gets back, not the flags themselves.
+  static SlotSet lazy_flags() { return SlotSet(7) << 68; }
   static SlotSet carried();  // stencil/carried.h
 
-  // From Cpu to the variables in `set`, and back, at the builder's place. Those that are not in use are left out.
+  void write_lazy_flags(llvm::IRBuilder<>& builder, llvm::Value* kind, llvm::Value* a, llvm::Value* b);
+  // Those of the flags that are in the variables.
+  void pack_flags(llvm::IRBuilder<>& builder);
+
+  // From Cpu to the variables in `set`, and back, at the builder's place. Those that are not in use are left out. Flags must be settled in
+  // Cpu where they are loaded.
   void load(llvm::IRBuilder<>& builder, const SlotSet& set);
   void write_back(llvm::IRBuilder<>& builder, const SlotSet& set);
   // The values of the carried slots, and what they become.

@@ -24,6 +24,8 @@ struct AccessInstruction {
 std::span<const AccessInstruction> access_instructions();
 
 extern const char target_triple[];
+// llvm::CallingConv::ID of the helpers that keep all registers (FERRY_KEEPS_REGISTERS).
+extern const u32 keeping_convention;
 
 // bytes: 1, 2, 4, 8, 16. Loads of up to 8 make a whole register, zero-extended.
 AccessTemplate load_template(u32 bytes);

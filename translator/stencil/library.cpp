@@ -18,8 +18,12 @@ ferry_stencil_library:
 )");
 extern "C" const ferry::u8 ferry_stencil_library[];
 
+// The helpers that stencils call, and what only regions do.
+#define FERRY_REGION_HELPERS FERRY_HELPER(ferry_a64_settle_flags)
+
 #define FERRY_HELPER(name) extern "C" void name();
 #include FERRY_STENCIL_HELPERS
+FERRY_REGION_HELPERS
 #undef FERRY_HELPER
 
 namespace ferry::stencil {
@@ -28,12 +32,14 @@ namespace {
 const void* const helper_addresses[] = {
 #define FERRY_HELPER(name) reinterpret_cast<const void*>(&name),
 #include FERRY_STENCIL_HELPERS
+    FERRY_REGION_HELPERS
 #undef FERRY_HELPER
     nullptr,
 };
 constexpr const char* helper_names[] = {
 #define FERRY_HELPER(name) #name,
 #include FERRY_STENCIL_HELPERS
+    FERRY_REGION_HELPERS
 #undef FERRY_HELPER
     nullptr,
 };

@@ -47,6 +47,17 @@ FERRY_INLINE W subtract_with_flags(Cpu& cpu, W a, W b) {
 }
 #endif
 
+// For the optimiser: what the flags that have been set are of. Without it they are packed.
+FERRY_INLINE void note_flags([[maybe_unused]] LazyFlags kind, [[maybe_unused]] u64 a, [[maybe_unused]] u64 b = 0) {
+#if defined(FERRY_BITCODE)
+  ferry_lazy_flags(static_cast<u32>(kind), a, b);
+#endif
+}
+template <class W>
+inline constexpr LazyFlags of_difference = sizeof(W) == 8 ? LazyFlags::subtract_64 : LazyFlags::subtract_32;
+template <class W>
+inline constexpr LazyFlags of_result = sizeof(W) == 8 ? LazyFlags::logical_64 : LazyFlags::logical_32;
+
 template <int flags, class W>
 FERRY_INLINE W add_setting(Cpu& cpu, W a, W b) {
   if constexpr (flags)
@@ -56,10 +67,13 @@ FERRY_INLINE W add_setting(Cpu& cpu, W a, W b) {
 }
 template <int flags, class W>
 FERRY_INLINE W subtract_setting(Cpu& cpu, W a, W b) {
-  if constexpr (flags)
-    return subtract_with_flags(cpu, a, b);
-  else
+  if constexpr (flags) {
+    W result = subtract_with_flags(cpu, a, b);
+    note_flags(of_difference<W>, a, b);
+    return result;
+  } else {
     return a - b;
+  }
 }
 
 // AddWithCarry() for a + b + C.
@@ -224,6 +238,7 @@ FERRY_INLINE W logical_setting(Cpu& cpu, W result) {
     set_nz(cpu, result);
     cpu.c = 0;
     cpu.v = 0;
+    note_flags(of_result<W>, result);
   }
   return result;
 }
@@ -592,8 +607,9 @@ FERRY_INLINE void compare_if(Cpu& cpu, W a, W b, UImm otherwise) {
   if constexpr (flags) {
     bool holds = condition_holds<cond>(cpu);
 #if defined(FERRY_BITCODE)
-    subtract_setting<1>(cpu, a, b);
+    subtract_with_flags(cpu, a, b);
     keep_flags_if(cpu, holds, otherwise);
+    note_flags(holds ? of_difference<W> : LazyFlags::packed, holds ? u64{a} : otherwise, b);
 #else
     if (holds)
       subtract_setting<1>(cpu, a, b);
@@ -607,7 +623,7 @@ FERRY_INLINE void compare_negative_if(Cpu& cpu, W a, W b, UImm otherwise) {
   if constexpr (flags) {
     bool holds = condition_holds<cond>(cpu);
 #if defined(FERRY_BITCODE)
-    add_setting<1>(cpu, a, b);
+    add_with_flags(cpu, a, b);
     keep_flags_if(cpu, holds, otherwise);
 #else
     if (holds)

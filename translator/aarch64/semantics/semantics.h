@@ -3,6 +3,7 @@
 #pragma once
 #include "translator/aarch64/fused_pairs.h"
 #include "translator/aarch64/helpers.h"
+#include "translator/aarch64/lazy_flags.h"
 #include "translator/stencil/library.h"
 #include "translator/stencil/reading.h"
 
@@ -41,6 +42,11 @@ FERRY_INLINE bool condition_holds(const Cpu& cpu) {
   }
   return (cond & 1) ? !result : result;
 }
+
+#if defined(FERRY_BITCODE)
+// The optimiser makes it the three fields of Cpu (lazy_flags.h); it changes no flag.
+extern "C" void ferry_lazy_flags(u32 kind, u64 a, u64 b);
+#endif
 
 template <class W>
 FERRY_INLINE void set_nz(Cpu& cpu, W result) {

@@ -1,6 +1,8 @@
 // AArch64. A guest of the same ISA needs no more order than plain loads and stores have.
 #include "translator/optimizer/target.h"
 
+#include "llvm/IR/CallingConv.h"
+
 namespace ferry::optimizer {
 
 #define FERRY_ACCESS(instruction)    \
@@ -8,6 +10,7 @@ namespace ferry::optimizer {
   "\n\t.pushsection .ferry_faults,\"a\",@progbits\n\t.long .Laccess${:uid}-., ${3:l}-., ${2:c}\n\t.popsection"
 
 const char target_triple[] = "aarch64-unknown-linux-gnu";
+const u32 keeping_convention = llvm::CallingConv::C;
 
 AccessTemplate load_template(u32 bytes) {
   switch (bytes) {

@@ -1,9 +1,12 @@
 // x86-64. Plain moves are atomic as far as AArch64 asks (SDM volume 3, 9.1.1), and ordered more strongly.
 #include "translator/optimizer/target.h"
 
+#include "llvm/IR/CallingConv.h"
+
 namespace ferry::optimizer {
 
 const char target_triple[] = "x86_64-unknown-linux-gnu";
+const u32 keeping_convention = llvm::CallingConv::PreserveAll;
 
 AccessTemplate load_template(u32 bytes) {
   switch (bytes) {
