@@ -19,6 +19,8 @@ constexpr u64 page_size = 4096;
 
 // Guest instructions: of the walk around the hot block, of what is kept of it where no loop is, of a callee, of all together.
 constexpr size_t max_walk = 700, max_straight = 250, max_callee = 250, max_region = 1000;
+// A loop of long blocks may be longer than max_walk: the rounds of a hash that a compiler has unrolled.
+constexpr size_t max_long_loop = 2400, long_block = 64;
 constexpr int max_call_depth = 12;
 // A branch that was seen so often and never went one way hardly ever does.
 constexpr u32 enough_seen = 8;
@@ -34,8 +36,15 @@ struct Node {
   u64 begin, end;
   std::vector<u64> successors;  // within the function, as nodes' beginnings
   std::vector<u64> callees;
+  size_t size() const { return (end - begin) / 4; }
 };
 using Nodes = std::map<u64, Node>;
+
+size_t size_of(const Nodes& nodes) {
+  size_t size = 0;
+  for (const auto& [begin, node] : nodes) size += node.size();
+  return size;
+}
 
 class Former {
  public:
@@ -44,6 +53,13 @@ class Former {
   std::optional<Request> run() {
     Nodes nodes = walk(input_.pc, smaller(max_walk));
     std::unordered_set<u64> loop = around(nodes);
+    if (loop.empty() && size_of(nodes) >= max_walk) {
+      nodes = walk(input_.pc, max_long_loop);
+      loop = around(nodes);
+      size_t size = 0;
+      for (u64 begin : loop) size += nodes.at(begin).size();
+      if (size < long_block * loop.size()) loop.clear();
+    }
     if (loop.empty()) nodes = walk(input_.pc, smaller(max_straight));
     std::deque<std::pair<u64, int>> callees;
     for (const auto& [begin, node] : nodes) {
@@ -74,7 +90,7 @@ class Former {
       if (nodes.contains(begin)) continue;
       Node node = scan(begin, limit - count, start);
       if (node.begin == node.end) continue;
-      count += (node.end - node.begin) / 4;
+      count += node.size();
       pending.insert(pending.end(), node.successors.begin(), node.successors.end());
       nodes.emplace(begin, std::move(node));
     }
@@ -220,8 +236,7 @@ class Former {
       pending.pop_front();
       if (!seen.insert(callee).second || callee == input_.pc) continue;
       Nodes nodes = walk(callee, smaller(max_callee) + 1);
-      size_t size = 0;
-      for (const auto& [begin, node] : nodes) size += (node.end - node.begin) / 4;
+      size_t size = size_of(nodes);
       if (size == 0 || size > smaller(max_callee) || kept_.size() + size > smaller(max_region)) continue;
       bool recursive = nodes.contains(input_.pc);
       for (const auto& [begin, node] : nodes) {

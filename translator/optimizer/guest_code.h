@@ -25,6 +25,8 @@ class GuestCode {
  public:
   explicit GuestCode(const Request& request);
 
+  u32 size() const { return static_cast<u32>(instructions_.size()); }
+
   // nullptr: not part of the request.
   const GuestInstruction* at(i64 offset) const;
 

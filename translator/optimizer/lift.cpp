@@ -19,6 +19,7 @@ Lifter::Lifter(const Request& request, SemanticsLibrary& semantics, const llvm::
       layout_(layout),
       request_(request),
       code_(request),
+      max_lifted_(std::max(max_lifted, code_.size())),
       context_(semantics.context()),
       module_(std::make_unique<llvm::Module>(region_symbol, context_)),
       builder_(context_) {
@@ -129,7 +130,7 @@ u32 Lifter::node_at(u32 context, u32 offset) {
 BasicBlock* Lifter::edge(u32 context, i64 target, bool polls) {
   if (!liftable(target)) return exit_to(target, context);
   u32 offset = static_cast<u32>(target);
-  if (lifted_ >= max_lifted && !node_index_.contains({context, offset})) return exit_to(target, context);
+  if (lifted_ >= max_lifted_ && !node_index_.contains({context, offset})) return exit_to(target, context);
   u32 node = node_at(context, offset);
   nodes_[current_].successors.push_back(node);
   return polls ? with_poll(nodes_[node].head, offset) : nodes_[node].head;

@@ -12,7 +12,7 @@ BasicBlock* Lifter::inlined_call(u32 offset, i64 target) {
   u32 caller = nodes_[current_].context, callee = static_cast<u32>(target);
   if (contexts_[caller].depth >= max_inlining_depth) return nullptr;
   u32 size = code_.function_size(callee, max_callee);
-  if (size == 0 || lifted_ + size > max_lifted) return nullptr;
+  if (size == 0 || lifted_ + size > max_lifted_) return nullptr;
   u32 depth = contexts_[caller].depth + 1, recursion = 0;
   for (u32 context = caller; context != root; context = contexts_[context].parent)
     recursion += contexts_[context].callee == callee;

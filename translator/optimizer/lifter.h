@@ -24,8 +24,9 @@ using llvm::Value;
 using semantic::Control;
 using translator::ExitReason;
 
-inline constexpr u32 max_lifted = 1200;  // instructions, counting one as often as it is inlined
-inline constexpr u32 max_callee = 160;   // instructions of a callee that is inlined
+inline constexpr u32 max_lifted =
+    1200;  // instructions, counting one as often as it is inlined; more where the request has more
+inline constexpr u32 max_callee = 160;  // instructions of a callee that is inlined
 inline constexpr u32 max_inlining_depth = 12;
 // Of a function into itself: a call in eight is made where there are two. Not of a longer one, where the calls are a small part of the
 // time: quicksort is as fast without, at a fifteenth of the code.
@@ -154,6 +155,7 @@ class Lifter {
   const llvm::DataLayout& layout_;
   const Request& request_;
   GuestCode code_;
+  u32 max_lifted_;
   llvm::LLVMContext& context_;
   std::unique_ptr<llvm::Module> module_;
   llvm::IRBuilder<> builder_;

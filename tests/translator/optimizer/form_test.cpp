@@ -155,6 +155,16 @@ TEST(Form, TakesCodeWithoutALoopUpToWhereItLeaves) {
   EXPECT_EQ(Entries{2}, former.entries());
 }
 
+TEST(Form, TakesALongLoopWholeWhereItsBlocksAreLong) {
+  Program unrolled;
+  unrolled.add_many(2000).add("cbnz", "sf=1 imm19=-2000 rt=1");
+  EXPECT_EQ(2001u, Former{unrolled}.form(1000).size());
+  Program branching;
+  for (int i = 0; i < 400; i++) branching.add_many(4).add("cbnz", "sf=1 imm19=1 rt=1");
+  branching.add("cbnz", "sf=1 imm19=-2000 rt=1");
+  EXPECT_GE(250u, Former{branching}.form(1000).size());
+}
+
 TEST(Form, TakesNothingThatHasNotRun) {
   Program program;
   add_nested_loops(program);
