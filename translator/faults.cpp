@@ -117,7 +117,7 @@ void leave(Cpu& cpu, const Generation& generation, void* context) {
   stencil::reset_return_stack(cpu, generation.unknown_return);
 }
 
-// The trap of a region's fault edge, after an access that faulted: what handle_fault() said of it then stands.
+// The trap of a region's fault edge, after an access that faulted: what handle_fault() said of it then stands. Or of a poll.
 bool make_state_exact(Cpu& cpu, const Generation& generation, const void* context) {
   const cache::RegionFaultState* state = generation.fault_state(stencil::interrupted_pc(context));
   if (state == nullptr) return false;
@@ -130,6 +130,7 @@ bool make_state_exact(Cpu& cpu, const Generation& generation, const void* contex
     memcpy(reinterpret_cast<u8*>(&cpu) + value.field, bytes, value.size);
   }
   cpu.pc = state->base + state->offset;
+  if (state->is_poll) cpu.exit_reason = static_cast<u64>(ExitReason::region_poll);
   return true;
 }
 

@@ -23,7 +23,7 @@ inline thread_local u64 located;  // what translator::locate() said of the last 
 
 inline void on_fault(int signal, siginfo_t* info, void* context) {
   if (fix_up_guest_access(context)) return;
-  // A region's fault edge ends in a trap.
+  // A region's fault edges and polls end in a trap.
   if (running != nullptr && (signal == SIGSEGV || signal == SIGBUS))
     located = raw(translator::locate(*running, stencil::interrupted_pc(context)));
   if (running != nullptr && translator::handle_fault(*running, info, context)) return;

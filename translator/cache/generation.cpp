@@ -58,6 +58,7 @@ void Generation::place_return_code(u64 go_to_pc) {
   stencil::ReturnCode returns = stencil::return_code();
   other_landing = code.run_base() + used;
   unknown_return = other_landing + returns.unknown;
+  carried_lookup = other_landing + returns.lookup;
   memcpy(code.writable(other_landing), returns.code, returns.size);
   u64 run = other_landing + returns.size;
   for (u64 target : {store_carried, go_to_pc}) {

@@ -45,7 +45,7 @@ class Generation {
   u64 store_carried;         // run address of what stores carried registers and goes to its argument
   // Of the return stack (stencil/return_stack.h), run addresses: where landings go that a return is not to, where a return goes when
   // there is no frame, and one with carried registers.
-  u64 other_landing, unknown_return, carried_return;
+  u64 other_landing, unknown_return, carried_return, carried_lookup;
   BlockMap map;
   ReservedArray<Block> blocks;
   ReservedArray<u16> offsets;

@@ -29,6 +29,7 @@ struct RegionFaultState {
   u32 code, offset;
   u32 first, count;             // in the region's lists
   u32 first_list, first_value;  // where these and its values begin
+  bool is_poll;
 };
 
 // Guest instructions [begin, end), consecutive.

@@ -20,14 +20,26 @@ using llvm::Instruction;
 using llvm::PHINode;
 using llvm::Value;
 
+namespace {
+bool leaves(const BasicBlock& block) {
+  return llvm::isa<llvm::ReturnInst, llvm::UnreachableInst>(block.getTerminator());
+}
+}  // namespace
+
 bool is_cold(const BasicBlock& block) {
   const BasicBlock* last = &block;
-  auto leaves = [&] { return llvm::isa<llvm::ReturnInst, llvm::UnreachableInst>(last->getTerminator()); };
-  for (int i = 0; i < 3 && !leaves(); i++) {
-    last = last->getUniqueSuccessor();
-    if (last == nullptr || llvm::isa<PHINode>(last->front())) return false;
+  for (int i = 0; i < 3 && !leaves(*last); i++) {
+    const BasicBlock* next = last->getUniqueSuccessor();
+    if (next == nullptr) break;
+    if (llvm::isa<PHINode>(next->front())) return false;
+    last = next;
   }
-  return leaves();
+  if (leaves(*last)) return true;
+  // One of several ways out of the region is taken there.
+  return llvm::isa<llvm::BranchInst>(last->getTerminator()) &&
+         llvm::all_of(llvm::successors(last), [](const BasicBlock* next) {
+           return next->getTerminatingMustTailCall() != nullptr && !llvm::isa<PHINode>(next->front());
+         });
 }
 
 namespace {

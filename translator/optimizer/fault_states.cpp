@@ -196,7 +196,7 @@ class Reader {
       list.push_back(*found);
     }
     u32 first = place(list);
-    region_.fault_states.push_back({code, fault.offset, first, static_cast<u32>(list.size())});
+    region_.fault_states.push_back({code, fault.offset, first, static_cast<u32>(list.size()), fault.is_poll});
     return region_.fault_values.size() > 0x10000 ? "too many places of values" : nullptr;
   }
 

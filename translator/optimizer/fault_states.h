@@ -1,6 +1,7 @@
 // The state at a fault by LLVM's stack maps instead of code: a fault edge's block ends in a stack map, which lists where the code
 // generator has the values that belong in Cpu, and a trap, upon which the signal handler takes them from there. The edge needs no
-// stores, which come to more than the access itself, and a value that is a constant or in memory anyway needs no register either.
+// stores, which come to more than the access itself, and a value that is a constant or in memory anyway needs no register either. Polls
+// leave alike: a signal now and then costs less than to compile the stores.
 // LLVM's "Stack maps and patch points", format version 3.
 #pragma once
 #include <vector>
@@ -29,6 +30,7 @@ struct LiftedFaultValue {
 
 struct LiftedFault {
   u32 offset;  // of the guest instruction
+  bool is_poll;
   std::vector<LiftedFaultValue> values;
 };
 

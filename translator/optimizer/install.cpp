@@ -178,6 +178,8 @@ class Installer {
         return run(call_code(relocation.index));
       case RelocationKind::carried_return:
         return generation_.carried_return;
+      case RelocationKind::carried_lookup:
+        return generation_.carried_lookup;
     }
     __builtin_unreachable();
   }
@@ -213,7 +215,7 @@ class Installer {
     for (const FaultValue& value : region_.fault_values) regions.fault_values.push(value);
     for (const FaultState& state : region_.fault_states)
       regions.fault_states.push({base_, static_cast<u32>(code_ + state.code), state.offset, state.first, state.count,
-                                 first_list, first_value});
+                                 first_list, first_value, state.is_poll != 0});
   }
 
   // Last: from here on threads run it.

@@ -87,12 +87,13 @@ void Lifter::go_out(Value* code, Value* argument) {
   note_write_back(&block->front(), true);
 }
 
-// To the translator, with Cpu exact.
-void Lifter::leave(ExitReason reason) {
-  builder_.CreateStore(builder_.getInt64(static_cast<u64>(reason)), field(offsetof(Cpu, exit_reason)));
-  Value* code = builder_.CreateLoad(builder_.getPtrTy(), field(offsetof(Cpu, leave_code)));
-  std::vector<Value*> nothing(stencil::carried_count, llvm::PoisonValue::get(builder_.getInt64Ty()));
-  jump_to(code, function_->getArg(0), nothing[0], nothing);
+// To the translator, with Cpu exact and its pc at `offset`: where an access of the instruction there goes on when it faults, or a poll.
+BasicBlock* Lifter::trap(u32 offset, bool is_poll) {
+  llvm::IRBuilderBase::InsertPointGuard guard(builder_);
+  BasicBlock* block = new_block();
+  builder_.SetInsertPoint(block);
+  write_backs_.push_back({builder_.CreateUnreachable(), current_, written_, passing_, false, true, is_poll, offset});
+  return block;
 }
 
 void Lifter::jump_to(Value* code, Value* cpu, Value* argument, llvm::ArrayRef<Value*> carried) {
@@ -155,19 +156,9 @@ u16 Lifter::exit_at(i64 target) {
   return found->second;
 }
 
-// Leaves to see who wants something, with the pc at `offset`.
-BasicBlock* Lifter::poll_exit(u32 offset) {
-  llvm::IRBuilderBase::InsertPointGuard guard(builder_);
-  BasicBlock* block = new_block();
-  builder_.SetInsertPoint(block);
-  Instruction* first = builder_.CreateStore(pc_value(offset), field(offsetof(Cpu, pc)));
-  leave(ExitReason::region_poll);
-  note_write_back(first);
-  return block;
-}
-
+// Looks who wants something before it goes on at `offset`.
 BasicBlock* Lifter::with_poll(BasicBlock* next, u32 offset) {
-  BasicBlock* exit = poll_exit(offset);
+  BasicBlock* exit = trap(offset, true);
   llvm::IRBuilderBase::InsertPointGuard guard(builder_);
   BasicBlock* block = new_block();
   builder_.SetInsertPoint(block);
@@ -307,7 +298,7 @@ void Lifter::build_loader() {
 // The values that a fault needs, where they happen to be: a trap tells the signal handler to look there (fault_states.h).
 void Lifter::map_state(const WriteBack& write_back, const SlotSet& set) {
   std::vector<Value*> operands{builder_.getInt64(faults_.size()), builder_.getInt32(0)};
-  LiftedFault& fault = faults_.emplace_back(LiftedFault{write_back.offset, {}});
+  LiftedFault& fault = faults_.emplace_back(LiftedFault{write_back.offset, write_back.is_poll, {}});
   slots_->read_all(builder_, set, operands, fault.values);
   builder_.CreateIntrinsic(llvm::Intrinsic::experimental_stackmap, {}, operands)->setDoesNotThrow();
   builder_.CreateIntrinsic(llvm::Intrinsic::trap, {}, {});
@@ -427,7 +418,7 @@ void Lifter::write_states_back() {
     const Node& node = nodes_[write_back.node];
     SlotSet set = write_back.written | (node.arriving & write_back.passing);
     if (write_back.carries) set &= ~Slots::carried();
-    if (write_back.fault)
+    if (write_back.trap)
       map_state(write_back, set);
     else
       slots_->write_back(builder_, set);

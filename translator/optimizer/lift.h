@@ -18,6 +18,7 @@ inline constexpr char helper_prefix[] = "ferry_helper.";              // + name:
 inline constexpr char carried_exit_prefix[] = "ferry_carried_exit.";  // + index into Lifted::exits
 inline constexpr char call_prefix[] = "ferry_call.";                  // + index into Lifted::calls
 inline constexpr char carried_return_symbol[] = "ferry_carried_return";
+inline constexpr char carried_lookup_symbol[] = "ferry_carried_lookup";
 inline constexpr char entries_section[] = ".ferry_entries";  // an address in the region's body for each of the entries
 inline constexpr char faults_section[] = ".ferry_faults";
 inline constexpr char region_symbol[] = "ferry_region";

@@ -119,6 +119,9 @@ void Lifter::go_to(Value* target, u32 offset) {
 // Goes on at any guest pc: by the thread's cache of targets, else by the translator. `by`: what goes to its argument.
 void Lifter::dispatch(Value* target, Function* by) {
   llvm::Type* word = builder_.getInt64Ty();
+  BasicBlock* block = new_block();
+  builder_.CreateBr(block);
+  builder_.SetInsertPoint(block);
   Value* cache = builder_.CreateLoad(builder_.getPtrTy(), field(offsetof(Cpu, jump_cache)));
   Value* index = builder_.CreateAnd(builder_.CreateLShr(target, 2), builder_.getInt64(aarch64::jump_cache_size - 1));
   Value* entry = builder_.CreateInBoundsGEP(
@@ -130,14 +133,13 @@ void Lifter::dispatch(Value* target, Function* by) {
   auto* code = builder_.CreateLoad(
       builder_.getPtrTy(),
       builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), entry, offsetof(aarch64::JumpCacheEntry, code)));
-  note_write_back(code, true);
   if (by == nullptr)
     jump_to(carried_entry(code));
   else
     jump_to(by, builder_.CreatePtrToInt(carried_entry(code), word));
   builder_.SetInsertPoint(unknown);
-  note_write_back(builder_.CreateStore(target, field(offsetof(Cpu, pc))));
-  leave(ExitReason::lookup);
+  jump_to(code_symbol(carried_lookup_symbol), target);
+  note_write_back(&block->front(), true);
 }
 
 }  // namespace ferry::optimizer

@@ -152,17 +152,9 @@ Value* lane_of_store(Value* stored) {
 }
 }  // namespace
 
-// Where an access of the instruction goes on when it faults.
-BasicBlock* Lifter::make_fault_edge(u32 offset) {
-  BasicBlock* block = new_block();
-  builder_.SetInsertPoint(block);
-  write_backs_.push_back({builder_.CreateUnreachable(), current_, written_, passing_, false, true, offset});
-  return block;
-}
-
 void Lifter::make_access(llvm::CallInst& call, u32 offset, BasicBlock*& fault) {
   llvm::IRBuilderBase::InsertPointGuard guard(builder_);
-  if (fault == nullptr) fault = make_fault_edge(offset);
+  if (fault == nullptr) fault = trap(offset, false);
   bool is_load = call.getCalledFunction()->getName().starts_with("ferry_guest_load_");
   Value* stored = is_load ? nullptr : call.getArgOperand(1);
   llvm::Type* type = is_load ? call.getType() : stored->getType();

@@ -66,7 +66,8 @@ struct WriteBack {
   u32 node;
   SlotSet written, passing;
   bool carries;  // a way out that takes registers along
-  bool fault;    // of the guest instruction at `offset`: not by stores, but by a stack map
+  bool trap;     // at the guest instruction at `offset`: not by stores, but by a stack map
+  bool is_poll;
   u32 offset;
 };
 
@@ -82,7 +83,6 @@ class Lifter {
   u32 node_at(u32 context, u32 offset);
   BasicBlock* edge(u32 context, i64 target, bool polls);
   BasicBlock* exit_to(i64 target, u32 context = root);
-  BasicBlock* poll_exit(u32 offset);
   BasicBlock* with_poll(BasicBlock* next, u32 offset);
   void lift_node(u32 index);
   void write_through();
@@ -93,7 +93,6 @@ class Lifter {
   Instruction* inline_body(Function* function, const GuestInstruction& instruction, std::vector<Instruction*>& inlined);
   bool note_lazy_flags(Instruction& instruction, SlotSet& written);
   void settle(Instruction& instruction, u32 offset, BasicBlock*& fault);
-  BasicBlock* make_fault_edge(u32 offset);
   void make_access(llvm::CallInst& call, u32 offset, BasicBlock*& fault);
   void make_state_exact(u32 offset);
 
@@ -113,7 +112,7 @@ class Lifter {
   void return_to(Value* target, bool returns_by_link);
   void go_to(Value* target, u32 offset);
   void dispatch(Value* target, Function* by = nullptr);
-  void leave(ExitReason reason);
+  BasicBlock* trap(u32 offset, bool is_poll);
 
   // Entries and the state.
   u32 entry_at(u32 context, u32 offset, bool in_map);
@@ -147,7 +146,7 @@ class Lifter {
   void jump_to(Value* code, Value* cpu, Value* argument, llvm::ArrayRef<Value*> carried);
   Value* carried_entry(Value* code);
   void note_write_back(Instruction* before, bool carries = false) {
-    write_backs_.push_back({before, current_, written_, passing_, carries, false, 0});
+    write_backs_.push_back({before, current_, written_, passing_, carries, false, false, 0});
   }
   llvm::MDNode* weights(u32 first, u32 second) { return llvm::MDBuilder(context_).createBranchWeights(first, second); }
 

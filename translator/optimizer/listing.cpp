@@ -110,6 +110,9 @@ class Lister {
       }
       case RelocationKind::carried_return:
         note += "; return";
+        return;
+      case RelocationKind::carried_lookup:
+        note += "; to the argument";
     }
   }
 

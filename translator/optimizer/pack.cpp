@@ -188,8 +188,9 @@ class Packer {
                           assumed_address + *target + static_cast<u64>(addend));
       return true;
     }
-    if (name == carried_return_symbol) {
-      region_.relocations.push_back({at, *patch, RelocationKind::carried_return, 0, static_cast<i32>(addend)});
+    if (name == carried_return_symbol || name == carried_lookup_symbol) {
+      auto kind = name == carried_return_symbol ? RelocationKind::carried_return : RelocationKind::carried_lookup;
+      region_.relocations.push_back({at, *patch, kind, 0, static_cast<i32>(addend)});
       return true;
     }
     for (auto [kind, prefix] :

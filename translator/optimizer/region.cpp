@@ -83,7 +83,7 @@ Relocation get_relocation(ByteReader& in, const Region& region) {
   u16 index = in.get<u16>();
   i32 addend = in.get<i32>();
   in.require(patch <= static_cast<u8>(stencil::Patch::adr_page) &&
-             kind <= static_cast<u8>(RelocationKind::carried_return));
+             kind <= static_cast<u8>(RelocationKind::carried_lookup));
   if (!in.good()) return {};
   Relocation relocation{code, static_cast<stencil::Patch>(patch), static_cast<RelocationKind>(kind), index, addend};
   u32 width = patched_bytes(relocation.patch);
@@ -92,7 +92,7 @@ Relocation get_relocation(ByteReader& in, const Region& region) {
     in.require(index < region.exits.size());
   else if (relocation.kind == RelocationKind::call)
     in.require(index < region.calls.size());
-  else if (relocation.kind == RelocationKind::carried_return)
+  else if (relocation.kind == RelocationKind::carried_return || relocation.kind == RelocationKind::carried_lookup)
     in.require(index == 0 && code >= 2);
   else
     in.require(relocation.patch == stencil::Patch::abs_64 &&
@@ -190,7 +190,7 @@ void get_fault_states(ByteReader& in, Region& region) {
   for (const FaultState& state : region.fault_states) {
     in.require(&state == region.fault_states.data() || state.code > previous);
     in.require(state.code < region.code.size() && stencil::is_fault_trap(std::span{region.code}.subspan(state.code)));
-    in.require(lies_in(region.stretches, state.offset));
+    in.require(lies_in(region.stretches, state.offset) && state.is_poll <= 1);
     in.require(state.count <= region.fault_lists.size() && state.first <= region.fault_lists.size() - state.count);
     if (!in.good()) return;
     previous = state.code;

@@ -97,11 +97,12 @@ constexpr u32 operands_of(FaultSource step) {
   return step == FaultSource::truncate || step == FaultSource::extend_sign ? 1 : 2;
 }
 
-// The trap by which a fault edge leaves: the signal handler makes Cpu exact, cpu.pc included.
+// The trap by which a fault edge leaves, or a poll that somebody wants something of: the signal handler makes Cpu exact, cpu.pc included.
 struct FaultState {
   u32 code;          // of the trap; ascending
   u32 offset;        // of the guest instruction
   u32 first, count;  // in fault_lists
+  u32 is_poll = 0;
 };
 
 // The guest instruction that the host code from `code` on belongs to, for locate() and profilers; approximate.
@@ -117,6 +118,7 @@ enum class RelocationKind : u8 {
   carried_exit,    // the same, with carried registers
   call,            // calls[index], with carried registers
   carried_return,  // a return to the carried X30 by the return stack
+  carried_lookup,  // what goes on at any guest pc, with carried registers: the second argument
 };
 
 struct Relocation {

@@ -102,6 +102,7 @@ struct EndlessLoop {
   Code code;
   Guest guest;
   EndlessLoop() {
+    handle_guest_faults();  // a poll leaves by a trap
     add_loop(code);
     set_up(guest.cpu, code, ~u64{0});
     CompiledRegion loop = compile_loop(code);
@@ -160,6 +161,7 @@ TEST(RegionPolls, AnotherThreadStopsTheLoop) {
 // Dropped and put in place again while threads are in it, the loop comes to what it would have come to.
 TEST(RegionPolls, InvalidationLosesNothing) {
   Machine::instance();
+  handle_guest_faults();
   Code code;
   add_loop(code);
   CompiledRegion loop = compile_loop(code);

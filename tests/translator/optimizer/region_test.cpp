@@ -281,7 +281,7 @@ TEST(RegionBytes, RegionsThatContradictThemselvesAreRefused) {
   expect_refused([](Region& r) { r.calls[1].back = 2; });
   expect_refused([](Region& r) { r.calls[1].to = 1; });  // itself
   expect_refused([](Region& r) { r.calls[2].to = 1; });
-  expect_refused([](Region& r) { r.relocations[0].kind = static_cast<RelocationKind>(6); });
+  expect_refused([](Region& r) { r.relocations[0].kind = static_cast<RelocationKind>(7); });
   expect_refused([](Region& r) { r.relocations[0].patch = static_cast<stencil::Patch>(200); });
   expect_refused([](Region& r) { r.fault_edges[2].edge = 100; });
   expect_refused([](Region& r) { r.fault_edges[2].access = 100; });
@@ -291,6 +291,7 @@ TEST(RegionBytes, RegionsThatContradictThemselvesAreRefused) {
   expect_refused([](Region& r) { r.fault_states[1].code = 72; });
   expect_refused([](Region& r) { r.fault_states[1].code = 100; });
   expect_refused([](Region& r) { r.fault_states[0].offset = 0x1c; });
+  expect_refused([](Region& r) { r.fault_states[0].is_poll = 2; });
   expect_refused([](Region& r) { r.fault_states[0].count = 8; });
   expect_refused([](Region& r) { r.fault_states[0].first = 0xffffffff; });
   expect_refused([](Region& r) { r.fault_states[0].first = 3; });  // steps, outside of an expression

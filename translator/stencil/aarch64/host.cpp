@@ -103,8 +103,8 @@ FERRY_STUB(ferry_stub_poll, poll)
 // x9. In x10: the landing's code for an exact Cpu. x21 is the register of `last`, x0 that of X30 where it is carried.
 extern "C" [[gnu::naked, gnu::used]] void ferry_other_landing_code() {
   asm(R"(
-    .globl ferry_other_landing, ferry_unknown_return, ferry_other_landing_end
-    .hidden ferry_other_landing, ferry_unknown_return, ferry_other_landing_end
+    .globl ferry_other_landing, ferry_unknown_return, ferry_carried_lookup, ferry_other_landing_end
+    .hidden ferry_other_landing, ferry_unknown_return, ferry_carried_lookup, ferry_other_landing_end
 ferry_other_landing:
     cbnz x21, 1f
     cmp x0, #1
@@ -143,13 +143,17 @@ ferry_unknown_return:
 6:  mov sp, x12
     ldp x16, x9, [sp], #16
     ret x16
+ferry_carried_lookup:
+    str x21, [x20, %[pc]]
+    adr x21, ferry_other_landing_end+8
+    b ferry_other_landing_end
     .p2align 3
 ferry_other_landing_end:
 )"
       :
       : [pc] "i"(offsetof(Cpu, pc)), [searched] "i"(32), [no_return] "i"(ferry::stencil::no_return_pc));
 }
-extern "C" const char ferry_other_landing[], ferry_unknown_return[], ferry_other_landing_end[];
+extern "C" const char ferry_other_landing[], ferry_unknown_return[], ferry_carried_lookup[], ferry_other_landing_end[];
 
 namespace ferry::stencil {
 
@@ -318,7 +322,8 @@ bool make_carried_return(u8*) { return false; }  // it takes two instructions
 
 ReturnCode return_code() {
   return {ferry_other_landing, static_cast<size_t>(ferry_other_landing_end - ferry_other_landing),
-          static_cast<size_t>(ferry_unknown_return - ferry_other_landing)};
+          static_cast<size_t>(ferry_unknown_return - ferry_other_landing),
+          static_cast<size_t>(ferry_carried_lookup - ferry_other_landing)};
 }
 
 StubCode thunk_stub(ThunkKind kind) {

@@ -79,8 +79,8 @@ FERRY_STUB(ferry_stub_poll, poll)
 // taken. In rbx: the landing's code for an exact Cpu. r13 is the register of `last`, r9 that of X30 where it is carried.
 extern "C" [[gnu::naked, gnu::used]] void ferry_other_landing_code() {
   asm(R"(
-    .globl ferry_other_landing, ferry_unknown_return, ferry_other_landing_end
-    .hidden ferry_other_landing, ferry_unknown_return, ferry_other_landing_end
+    .globl ferry_other_landing, ferry_unknown_return, ferry_carried_lookup, ferry_other_landing_end
+    .hidden ferry_other_landing, ferry_unknown_return, ferry_carried_lookup, ferry_other_landing_end
 ferry_other_landing:
     mov (%%rsp), %%rax
     test %%r13, %%r13
@@ -122,6 +122,10 @@ ferry_unknown_return:
 5:  jmp ferry_other_landing_end+8
 6:  mov %%rbx, %%rsp
     ret
+ferry_carried_lookup:
+    mov %%r13, %c[pc](%%r12)
+    lea ferry_other_landing_end+8(%%rip), %%r13
+    jmp ferry_other_landing_end
     .p2align 3
 ferry_other_landing_end:
 )"
@@ -129,7 +133,7 @@ ferry_other_landing_end:
       : [pc] "i"(offsetof(Cpu, pc) - ferry::stencil::cpu_bias), [searched] "i"(32),
         [no_return] "i"(ferry::stencil::no_return_pc));
 }
-extern "C" const char ferry_other_landing[], ferry_unknown_return[], ferry_other_landing_end[];
+extern "C" const char ferry_other_landing[], ferry_unknown_return[], ferry_carried_lookup[], ferry_other_landing_end[];
 
 namespace ferry::stencil {
 
@@ -217,7 +221,8 @@ bool make_carried_return(u8* site) {
 
 ReturnCode return_code() {
   return {ferry_other_landing, static_cast<size_t>(ferry_other_landing_end - ferry_other_landing),
-          static_cast<size_t>(ferry_unknown_return - ferry_other_landing)};
+          static_cast<size_t>(ferry_unknown_return - ferry_other_landing),
+          static_cast<size_t>(ferry_carried_lookup - ferry_other_landing)};
 }
 
 void fill_padding(u8* write, size_t size) {
