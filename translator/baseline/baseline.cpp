@@ -119,12 +119,13 @@ u32 fuse_pair(Plan& plan, u32 i) {
 }
 
 // The short body, if there is one and the operands fit.
-const stencil::Body* shortest(const stencil::Stencil& stencil, const Instruction& instruction) {
-  if (stencil.short_body.size == 0) return &stencil.body;
+const stencil::Body* shortest(const stencil::Bodies& bodies, const Instruction& instruction) {
+  if (bodies.short_body.size == 0) return &bodies.body;
   for (int i = 0; i < semantic::max_operands; i++) {
-    if ((stencil.short_operands >> i & 1) != 0 && instruction.operands[i] >= stencil::short_limit) return &stencil.body;
+    if ((bodies.short_body.short_operands >> i & 1) != 0 && instruction.operands[i] >= stencil::short_limit)
+      return &bodies.body;
   }
-  return &stencil.short_body;
+  return &bodies.short_body;
 }
 
 bool is_call(Control control) { return control == Control::call || control == Control::indirect_call; }
@@ -142,7 +143,7 @@ void select_stencils(Plan& plan, const stencil::Library& library) {
   constexpr u64 none = ~u64{0};
   u64 last = none;            // the slot whose value travels in `last`
   bool flags_travel = false;  // an instruction of this block has set them
-  plan.body_size = library.stencils[stencil_of(Glue::block_entry)].body.size;
+  plan.body_size = library.body(stencil_of(Glue::block_entry)).size;
   for (u32 i = 0; i < plan.count; i++) {
     const Instruction& instruction = plan.instructions[i];
     u32 pair = fuse_pair(plan, i);
@@ -155,17 +156,15 @@ void select_stencils(Plan& plan, const stencil::Library& library) {
         break;
       }
     }
-    const stencil::Body* body =
-        shortest(form != 0 ? library.stencils[stencil::form_id(base, form)] : base, instruction);
+    const stencil::Body* body = shortest(library.form(base, form), instruction);
     plan.bodies[i] = body;
     plan.body_size += body->size;
     __builtin_prefetch(library.code + body->code);
-    __builtin_prefetch(library.holes + body->first_hole);
     if (base.result != 0) last = instruction.operands[base.result - 1];
     if (instruction.writes_flags()) flags_travel = pair == 0;  // they do not travel out of a branch
     if (pair != 0) i++;
   }
-  if (plan.undefined) plan.body_size += library.stencils[stencil_of(Glue::leave_at)].body.size;
+  if (plan.undefined) plan.body_size += library.body(stencil_of(Glue::leave_at)).size;
   if (plan.count != 0) plan.body_size += size_of_end(plan.controls[plan.count - 1]);
 }
 
@@ -178,7 +177,7 @@ struct Placer {
     stencil::paste(library, body, cursor, {operands, taken != 0 ? taken : cursor.run}, generation.constants);
   }
   void paste(Glue glue, const u64* operands, u64 taken = 0) {
-    paste(library.stencils[stencil_of(glue)].body, operands, taken);
+    paste(library.body(stencil_of(glue)), operands, taken);
   }
   void thunk(u64 stub) {
     stencil::write_thunk(cursor.write, cursor.run, stub);

@@ -14,7 +14,7 @@ enum class Glue : u16 {
 };
 
 inline constexpr int glue_count = static_cast<int>(Glue::count);
-// Stencil ids: the instructions', the fused pairs', the glue's. Forms are numbered after all of these (Stencil::first_form).
+// Stencil ids: the instructions', the fused pairs', the glue's.
 inline constexpr int stencil_count = aarch64::pair_stencil_end + glue_count;
 constexpr u32 stencil_of(Glue glue) { return static_cast<u32>(aarch64::pair_stencil_end) + static_cast<u32>(glue); }
 

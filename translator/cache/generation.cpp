@@ -35,7 +35,7 @@ Generation::Generation(size_t code_size, bool one_view)
   stencil::Cursor cursor{code.writable(code.run_base() + used), code.run_base() + used};
   auto place = [&](baseline::Glue glue, u64 operand) {
     u64 operands[semantic::max_operands] = {operand}, run = cursor.run;
-    stencil::paste(library, library.stencils[baseline::stencil_of(glue)].body, cursor, {operands, dispatch}, constants);
+    stencil::paste(library, library.body(baseline::stencil_of(glue)), cursor, {operands, dispatch}, constants);
     return run;
   };
   dispatch = place(baseline::Glue::leave, static_cast<u64>(translator::ExitReason::lookup));

@@ -6,6 +6,7 @@
 // Works for both hosts: the object's e_machine selects the relocation types (x86-64 psABI, AArch64 ELF supplement).
 #include <elf.h>
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -18,7 +19,6 @@
 
 #include "translator/baseline/glue.h"
 #include "translator/stencil/library.h"
-#include "translator/stencil/paster.h"
 
 using namespace ferry;
 using namespace ferry::stencil;
@@ -132,19 +132,24 @@ std::optional<Patch> patch_of(u16 machine, u32 type) {
   }
 }
 
+// A form of a stencil as it was found.
+struct Form {
+  Bodies bodies;
+  u8 result;
+};
+
 struct Forge {
-  std::vector<Stencil> stencils;
-  std::map<std::pair<u32, u32>, Stencil> forms;  // by id and form
-  std::vector<Hole> holes;
+  static constexpr u32 stencil_count = baseline::stencil_count;
+  std::map<std::pair<u32, u32>, Form> forms;  // by id and form
   std::vector<u8> code, constants;
   std::vector<std::string> helpers;
 
-  u16 helper_index(const std::string& name) {
+  i32 helper_index(const std::string& name) {
     for (size_t i = 0; i < helpers.size(); i++) {
-      if (helpers[i] == name) return static_cast<u16>(i);
+      if (helpers[i] == name) return static_cast<i32>(i);
     }
     helpers.push_back(name);
-    return static_cast<u16>(helpers.size() - 1);
+    return static_cast<i32>(helpers.size() - 1);
   }
 
   // Where a section of constants starts in the library; copied at its first use.
@@ -173,25 +178,22 @@ struct Forge {
         u64 id = entries[r.r_offset / 8 - 1], form = entries[r.r_offset / 8 + 1];
         if (r.r_addend + symbol.st_value != 0)
           die("%s: stencil %llu is not in a section of its own", path, (unsigned long long)id);
-        Stencil& slot = slot_of(static_cast<u32>(id), static_cast<u32>(form), object.name(symbol));
-        slot.body = make_body(object, symbol.st_shndx, placed);
-        slot.result = static_cast<u8>(form >> 8);
-        slot.allocated = 1;
-        if (shorter) make_short(slot, *shorter, *again, symbol.st_shndx, placed);
+        Form& made = new_form(static_cast<u32>(id), static_cast<u32>(form & 0xff), object.name(symbol));
+        made.bodies.body = make_body(object, symbol.st_shndx, placed);
+        made.result = static_cast<u8>(form >> 8);
+        if (shorter) make_short(made.bodies, *shorter, *again, symbol.st_shndx, placed);
       });
     }
   }
 
-  Stencil& slot_of(u32 id, u32 form, const char* function) {
-    u32 number = form & 0xff;
-    Stencil& slot = number == 0 && id < stencils.size() ? stencils[id] : forms[{id, number}];
-    if (id >= stencils.size() || slot.allocated)
-      die("%s has a stencil id that is out of range or taken: %u", function, id);
-    return slot;
+  Form& new_form(u32 id, u32 form, const char* function) {
+    auto [place, is_new] = forms.try_emplace({id, form});
+    if (id >= stencil_count || !is_new) die("%s has a stencil id that is out of range or taken: %u", function, id);
+    return place->second;
   }
 
   // Short forms are made from sections of the same numbers as the long ones.
-  void make_short(Stencil& stencil, const Object& object, const Object& again, u32 section,
+  void make_short(Bodies& bodies, const Object& object, const Object& again, u32 section,
                   std::map<u32, u32>& placed) {
     const Elf64_Shdr &s = object.sections[section], &t = again.sections[section];
     if (s.sh_size != t.sh_size || strcmp(object.name(s), again.name(t)) != 0)
@@ -206,23 +208,21 @@ struct Forge {
       int operand = static_cast<u8>(one + 128) / 8, within = one % 8;
       if (other != static_cast<u8>(one + 64) || operand >= static_cast<int>(Source::next)) return;
       operands = static_cast<u8>(operands | 1 << operand);
-      short_holes.push_back({static_cast<u16>(i), Patch::abs_8, static_cast<Source>(operand), within - 128, 0, 0});
+      short_holes.push_back({static_cast<u16>(i), Patch::abs_8, static_cast<Source>(operand), within - 128});
     }
     if (operands == 0) return;
     Body made = make_body(object, section, placed, short_holes);
-    if (made.size >= stencil.body.size) return;
-    stencil.short_operands = operands;
-    stencil.short_body = made;
+    if (made.size >= bodies.body.size) return;
+    made.short_operands = operands;
+    bodies.short_body = made;
   }
 
   Body make_body(const Object& object, u32 section, std::map<u32, u32>& placed,
                  const std::vector<Hole>& more_holes = {}) {
     const Elf64_Shdr& s = object.sections[section];
     const char* function = object.name(s);
-    Body body{.code = static_cast<u32>(code.size()),
-              .first_hole = static_cast<u32>(holes.size()),
-              .size = static_cast<u16>(s.sh_size),
-              .hole_count = 0};
+    u16 size = static_cast<u16>(s.sh_size);
+    std::vector<Hole> holes = more_holes;
     if (s.sh_size > 0x7fff) die("%s is too large", function);
     object.each_relocation(section, [&](const Elf64_Rela& r, const Elf64_Sym& symbol) {
       std::optional<Patch> patch = patch_of(object.header->e_machine, ELF64_R_TYPE(r.r_info));
@@ -231,33 +231,51 @@ struct Forge {
         die("%s zero-extends a signed operand: write it otherwise, or make it an Imm64", function);
       if (!patch) die("%s: relocation type %u is not supported", function, static_cast<u32>(ELF64_R_TYPE(r.r_info)));
       Hole hole{static_cast<u16>(r.r_offset), *patch, source_of(object, symbol, function),
-                static_cast<i32>(r.r_addend), 0,      0};
-      if (hole.source == Source::helper) hole.helper = helper_index(object.name(symbol));
+                static_cast<i32>(r.r_addend)};
+      if (hole.source == Source::helper) {
+        if (hole.addend != 0) die("%s does not call the beginning of %s", function, object.name(symbol));
+        hole.addend = helper_index(object.name(symbol));
+      }
       if (hole.source == Source::constant)
         hole.addend += static_cast<i32>(constants_of(object, symbol.st_shndx, placed, function) + symbol.st_value);
       holes.push_back(hole);
     });
-    holes.insert(holes.end(), more_holes.begin(), more_holes.end());
     std::vector<u8> bytes(object.at<u8>(s.sh_offset), object.at<u8>(s.sh_offset) + s.sh_size);
     if (object.header->e_machine == EM_X86_64) {
-      load_operands(body, bytes.data(), function);
-      fall_through_branch(body, bytes.data());
+      load_operands(holes, bytes.data(), function);
+      fall_through_branch(holes, bytes.data(), size);
     }
-    elide_final_jump(object, body, bytes.data());
-    body.hole_count = static_cast<u16>(holes.size() - body.first_hole);
-    code.insert(code.end(), bytes.begin(), bytes.begin() + body.size);
+    elide_final_jump(object, holes, bytes.data(), size);
+    if (object.header->e_machine == EM_X86_64) fill_jumps_to_next(holes, bytes.data(), size);
+    return append(bytes.data(), size, holes, function);
+  }
+
+  Body append(const u8* bytes, u16 size, std::vector<Hole>& holes, const char* function) {
+    if (holes.size() > 0xff) die("%s has too many holes", function);
+    Body body{static_cast<u32>(code.size()), size, static_cast<u8>(holes.size()), 0};
+    code.insert(code.end(), bytes, bytes + size);
+    std::ranges::sort(holes, {}, &Hole::offset);
+    align_code();
+    const u8* first = reinterpret_cast<const u8*>(holes.data());
+    code.insert(code.end(), first, first + holes.size() * sizeof(Hole));
     return body;
   }
 
-  // Numbers the forms after all other stencils.
-  void append_forms() {
+  void align_code() { code.resize((code.size() + sizeof(Hole) - 1) / sizeof(Hole) * sizeof(Hole)); }
+
+  // The table of stencils, and the bodies of all forms in its order.
+  std::vector<Stencil> stencils(std::vector<Bodies>& bodies) const {
+    std::vector<Stencil> result(stencil_count);
     for (const auto& [key, form] : forms) {
-      Stencil& base = stencils[key.first];
-      if (base.forms == 0) base.first_form = static_cast<u16>(stencils.size());
-      base.forms = static_cast<u16>(base.forms | 1 << key.second);
-      stencils.push_back(form);
+      Stencil& stencil = result[key.first];
+      if (key.second == 0)
+        stencil = {static_cast<u32>(bodies.size()), 0, 1, form.result};
+      else if (stencil.allocated == 0)
+        die("stencil %u has no form 0", key.first);
+      stencil.forms = static_cast<u16>(stencil.forms | 1 << key.second);
+      bodies.push_back(form.bodies);
     }
-    if (stencils.size() > 0xffff) die("too many stencils");
+    return result;
   }
 
   Source source_of(const Object& object, const Elf64_Sym& symbol, const char* function) {
@@ -273,17 +291,16 @@ struct Forge {
     die("%s refers to %s: a stencil may only call ferry_ helpers", function, name.c_str());
   }
 
-  Hole* hole_at(const Body& body, int offset, Source source) {
-    for (size_t i = body.first_hole; i < holes.size(); i++) {
-      if (holes[i].source == source && holes[i].offset == offset) return &holes[i];
+  static Hole* hole_at(std::vector<Hole>& holes, int offset, Source source) {
+    for (Hole& hole : holes) {
+      if (hole.source == source && hole.offset == offset) return &hole;
     }
     return nullptr;
   }
 
   // x86: clang takes an operand less the bias for an address, `lea operand-128(%rip), r`; it is `mov $operand-128, r`, as long.
-  void load_operands(const Body& body, u8* bytes, const char* function) {
-    for (size_t i = body.first_hole; i < holes.size(); i++) {
-      Hole& hole = holes[i];
+  static void load_operands(std::vector<Hole>& holes, u8* bytes, const char* function) {
+    for (Hole& hole : holes) {
       if (hole.patch != Patch::pc_32 || hole.source > Source::operand_5) continue;
       u8* instruction = bytes + hole.offset - 3;
       if (hole.offset < 3 || (instruction[0] & 0xfb) != 0x48 || instruction[1] != 0x8d || (instruction[2] & 0xc7) != 5)
@@ -297,27 +314,32 @@ struct Forge {
   }
 
   // x86: `jcc next; jmp taken` at the end becomes `j!cc taken; jmp next`, whose jump is then left out. clang prefers the first.
-  void fall_through_branch(const Body& body, u8* bytes) {
-    int end = body.size;
+  static void fall_through_branch(std::vector<Hole>& holes, u8* bytes, int end) {
     if (end < 11 || bytes[end - 5] != 0xe9 || bytes[end - 11] != 0x0f || (bytes[end - 10] & 0xf0) != 0x80) return;
-    Hole* conditional = hole_at(body, end - 9, Source::next);
-    Hole* jump = hole_at(body, end - 4, Source::taken);
+    Hole* conditional = hole_at(holes, end - 9, Source::next);
+    Hole* jump = hole_at(holes, end - 4, Source::taken);
     if (conditional == nullptr || jump == nullptr) return;
     bytes[end - 10] ^= 1;  // the inverse condition
     std::swap(conditional->source, jump->source);
   }
 
   // A jump to the following code at the very end is not needed; jumps to it land there all the same.
-  void elide_final_jump(const Object& object, Body& body, const u8* bytes) {
+  static void elide_final_jump(const Object& object, std::vector<Hole>& holes, const u8* bytes, u16& size) {
     bool x86 = object.header->e_machine == EM_X86_64;
-    u16 jump_size = x86 ? 5 : 4;
-    for (size_t i = body.first_hole; i < holes.size(); i++) {
-      if (holes[i].source != Source::next || holes[i].offset != body.size - 4) continue;
-      if (x86 && bytes[body.size - 5] != 0xe9) continue;
-      body.size = static_cast<u16>(body.size - jump_size);
-      holes.erase(holes.begin() + static_cast<i64>(i));
-      return;
-    }
+    Hole* last = hole_at(holes, size - 4, Source::next);
+    if (last == nullptr || (x86 && bytes[size - 5] != 0xe9)) return;
+    holes.erase(holes.begin() + (last - holes.data()));
+    size = static_cast<u16>(size - (x86 ? 5 : 4));
+  }
+
+  // x86: how far it is to the code after the stencil is known now.
+  static void fill_jumps_to_next(std::vector<Hole>& holes, u8* bytes, int size) {
+    std::erase_if(holes, [&](const Hole& hole) {
+      if (hole.source != Source::next || hole.patch != Patch::pc_32) return false;
+      i32 distance = size - hole.offset + hole.addend;
+      memcpy(bytes + hole.offset, &distance, sizeof distance);
+      return true;
+    });
   }
 };
 
@@ -330,7 +352,6 @@ void write_or_die(FILE* file, const void* bytes, size_t size) {
 int main(int argc, char** argv) {
   if (argc < 4) die("usage: forge OUTPUT.bin HELPERS.inc OBJECT...");
   Forge forge;
-  forge.stencils.resize(baseline::stencil_count);
   std::vector<const char*> lists[3];
   for (int i = 3, list = 0; i < argc; i++) {
     if (strcmp(argv[i], list == 0 ? "--short" : "--again") == 0)
@@ -344,23 +365,24 @@ int main(int argc, char** argv) {
   for (size_t i = 0; i < objects.size(); i++)
     forge.add_object(objects[i], shorter.empty() ? nullptr : shorter[i], shorter.empty() ? nullptr : again[i]);
   for (int i = 0; i < baseline::glue_count; i++) {
-    if (forge.stencils[baseline::stencil_of(static_cast<baseline::Glue>(i))].allocated == 0)
+    if (!forge.forms.contains({baseline::stencil_of(static_cast<baseline::Glue>(i)), 0}))
       die("glue stencil %d is missing", i);
   }
-  forge.append_forms();
+  std::vector<Bodies> bodies;
+  std::vector<Stencil> stencils = forge.stencils(bodies);
 
   FILE* out = fopen(argv[1], "wb");
   if (out == nullptr) die("cannot write %s", argv[1]);
   forge.code.resize((forge.code.size() + slack + 63) / 64 * 64);
   Header header{library_magic,
-                static_cast<u32>(forge.stencils.size()),
-                static_cast<u32>(forge.holes.size()),
+                static_cast<u32>(stencils.size()),
+                static_cast<u32>(bodies.size()),
                 static_cast<u32>(forge.code.size()),
                 static_cast<u32>(forge.constants.size()),
                 {}};
   write_or_die(out, &header, sizeof header);
-  write_or_die(out, forge.stencils.data(), forge.stencils.size() * sizeof(Stencil));
-  write_or_die(out, forge.holes.data(), forge.holes.size() * sizeof(Hole));
+  write_or_die(out, stencils.data(), stencils.size() * sizeof(Stencil));
+  write_or_die(out, bodies.data(), bodies.size() * sizeof(Bodies));
   write_or_die(out, forge.code.data(), forge.code.size());
   write_or_die(out, forge.constants.data(), forge.constants.size());
   if (fclose(out) != 0) die("cannot write %s", argv[1]);

@@ -54,8 +54,8 @@ const Library& library() {
     l.stencil_count = header.stencil_count;
     l.constants_size = header.constants_size;
     l.stencils = reinterpret_cast<const Stencil*>(p + sizeof header);
-    l.holes = reinterpret_cast<const Hole*>(l.stencils + header.stencil_count);
-    l.code = reinterpret_cast<const u8*>(l.holes + header.hole_count);
+    l.bodies = reinterpret_cast<const Bodies*>(l.stencils + header.stencil_count);
+    l.code = reinterpret_cast<const u8*>(l.bodies + header.body_count);
     l.constants = l.code + header.code_size;
     l.helpers = helper_addresses;
     // Translating reads all over it: one call instead of a page fault for every sixteen pages.

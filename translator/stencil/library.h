@@ -1,5 +1,6 @@
 // The stencil library: what the forge writes at build time and the paster reads. One binary image per host, mapped
-// read-only as part of the program: Header, Stencil[stencil_count], Hole[hole_count], code bytes, constants.
+// read-only as part of the program: Header, Stencil[stencil_count], Bodies[body_count], code and holes, constants. Translating reads
+// it all over, so that what is read together lies together.
 #pragma once
 #include "guest/types.h"
 
@@ -45,9 +46,7 @@ struct Hole {
   u16 offset;  // in the stencil
   Patch patch;
   Source source;
-  i32 addend;
-  u16 helper;
-  u16 reserved;
+  i32 addend;  // of a helper: its index
 };
 
 // Forms of a stencil: which values it takes from the host registers that travel between stencils (semantic.h). Form 0 takes
@@ -55,46 +54,61 @@ struct Hole {
 inline constexpr int flag_form = 5;
 inline constexpr int form_count = 2 * flag_form;
 
-// Code and holes.
+// A body's code, at `code`, is followed by its holes in ascending order, from the next multiple of their size on.
 struct Body {
   u32 code;  // byte offset into the code
-  u32 first_hole;
   u16 size;  // bytes, without a final jump to `next`
-  u16 hole_count;
+  u8 hole_count;
+  u8 short_operands;  // of a short body; bit i: operand i, an offset into Cpu, must be less than short_limit
 };
 
-// A pair of bodies that do the same: the short one, in fewer bytes, is for operands that fit; its size is 0 where there is none.
-// Half a cache line, for the baseline looks a stencil up for every instruction.
-struct alignas(32) Stencil {
+// Two bodies that do the same: the short one, in fewer bytes, is for operands that fit; its size is 0 where there is none.
+struct Bodies {
   Body body, short_body;
-  u16 first_form;     // id of the first of its other forms; they are consecutive
-  u16 forms;          // which forms there are besides 0: bit f is form f
-  u16 allocated;      // 0: no such instruction
-  u8 result;          // 0, or 1 + the operand whose new value becomes `last`
-  u8 short_operands;  // bit i: operand i, an offset into Cpu, must be less than short_limit for the short body
 };
-static_assert(sizeof(Stencil) == 32);
+
+struct Stencil {
+  u32 first_form;  // index of the bodies of form 0, which those of its other forms follow
+  u16 forms;       // bit f: there is form f
+  u8 allocated;    // 0: no such instruction, and nothing else of this means anything
+  u8 result;       // 0, or 1 + the operand whose new value becomes `last`
+};
+// Pasting may write this much beyond the end of a stencil, and read it in the library.
+inline constexpr size_t slack = 32;
 inline constexpr u64 short_limit = 256;  // what one signed byte reaches from a Cpu pointer in the middle (cpu_bias.h)
 
 struct Header {
   u32 magic;
-  u32 stencil_count, hole_count, code_size, constants_size;
+  u32 stencil_count, body_count, code_size, constants_size;
   u32 reserved[3];  // what follows is aligned
 };
 inline constexpr u32 library_magic = 0x6c737266;  // "frsl"
 
-// The id of a form other than 0, which must exist.
-constexpr u32 form_id(const Stencil& stencil, int form) {
-  return stencil.first_form + static_cast<u32>(__builtin_popcount(stencil.forms & ((1u << form) - 1)));
-}
+struct Holes {
+  const Hole* first;
+  u32 count;
+
+  const Hole* begin() const { return first; }
+  const Hole* end() const { return first + count; }
+};
 
 struct Library {
   const Stencil* stencils;
-  const Hole* holes;
+  const Bodies* bodies;
   const u8* code;
   const u8* constants;
   u32 stencil_count, constants_size;
   const void* const* helpers;
+
+  // The bodies of a form, which must exist.
+  const Bodies& form(const Stencil& stencil, int form) const {
+    return bodies[stencil.first_form + static_cast<u32>(__builtin_popcount(stencil.forms & ((1u << form) - 1)))];
+  }
+  const Body& body(u32 id) const { return bodies[stencils[id].first_form].body; }
+  Holes holes(const Body& body) const {
+    u64 first = (u64{body.code} + body.size + sizeof(Hole) - 1) & ~(sizeof(Hole) - 1);
+    return {reinterpret_cast<const Hole*>(code + first), body.hole_count};
+  }
 };
 
 // The library of this host, part of the program.

@@ -1,6 +1,9 @@
 // The paster: copies a stencil into code memory and patches its holes. The only host-specific parts of the baseline are
 // behind this header and host.h, one folder per host: stencil/x86_64, stencil/aarch64.
 #pragma once
+#include <cstring>
+
+#include "translator/stencil/host.h"
 #include "translator/stencil/library.h"
 
 namespace ferry::stencil {
@@ -17,14 +20,37 @@ struct Cursor {
   u64 run;
 };
 
-// Pasting may write this much beyond the end of a stencil, and read it in the library.
-inline constexpr size_t slack = 32;
-
 // Copies a body to the cursor and advances it. `constants` is the run address of the library's constants, which must
 // be within the host's relative addressing range of the code (2 GiB on x86-64, 4 GiB on AArch64).
-void paste(const Library& library, const Body& body, Cursor& cursor, const HoleValues& values, u64 constants);
+inline void paste(const Library& library, const Body& body, Cursor& cursor, const HoleValues& values, u64 constants) {
+  const u8* code = library.code + body.code;
+  // In steps of a fixed size, which most stencils take one or two of: there is room behind both (slack).
+  size_t done = 0;
+  do {
+    memcpy(cursor.write + done, code + done, slack);
+    done += slack;
+  } while (done < body.size);
+
+  u64 sources[static_cast<int>(Source::helper) + 1];
+  memcpy(sources, values.operands, sizeof(u64) * semantic::max_operands);
+  sources[static_cast<int>(Source::next)] = cursor.run + body.size;
+  sources[static_cast<int>(Source::taken)] = values.taken;
+  sources[static_cast<int>(Source::constant)] = constants;
+  for (const Hole& hole : library.holes(body)) {
+    u64 value = sources[static_cast<int>(hole.source)] + static_cast<u64>(i64{hole.addend});
+    if (hole.source == Source::helper) value = reinterpret_cast<u64>(library.helpers[hole.addend]);
+    patch_pasted(hole.patch, code + hole.offset, cursor.write + hole.offset, cursor.run + hole.offset, value);
+  }
+  cursor.write += body.size;
+  cursor.run += body.size;
+}
 
 // The run address of the first jump to `taken` that the body makes at `run`; 0 when it has none.
-u64 taken_site(const Library& library, const Body& body, u64 run);
+inline u64 taken_site(const Library& library, const Body& body, u64 run) {
+  for (const Hole& hole : library.holes(body)) {
+    if (hole.source == Source::taken) return run + hole.offset;
+  }
+  return 0;
+}
 
 }  // namespace ferry::stencil

@@ -26,6 +26,19 @@ inline void patch_hole(Patch patch, u8* write, u64 run, u64 value) {
   memcpy(write, &field, sizeof field);
 }
 
+// The same of a stencil that is being pasted, whose own bytes are at `original`; its holes come in ascending order. Without a branch,
+// for which kind of hole comes next is hard to predict: eight bytes are written, the field and what follows it.
+inline void patch_pasted(Patch patch, const u8* original, u8* write, u64 run, u64 value) {
+  static constexpr u64 kept[] = {~u64{0xff}, ~u64{0xffffffff}, 0, ~u64{0xffffffff}};
+  static_assert(static_cast<int>(Patch::abs_8) == 0 && static_cast<int>(Patch::abs_32) == 1 &&
+                static_cast<int>(Patch::abs_64) == 2 && static_cast<int>(Patch::pc_32) == 3);
+  u64 mask = kept[static_cast<int>(patch)], bytes;
+  memcpy(&bytes, original, sizeof bytes);
+  value -= patch == Patch::pc_32 ? run : 0;  // within reach: code and constants are in one code memory
+  bytes = (bytes & mask) | (value & ~mask);
+  memcpy(write, &bytes, sizeof bytes);
+}
+
 // In two stores: every block has one.
 inline void write_argument_jump(u8* write, u64 run, u64 argument, u64 target) {
   auto distance = [](u64 from, u64 to) { return u64{static_cast<u32>(displacement(from, to))}; };
