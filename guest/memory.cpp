@@ -29,6 +29,8 @@ ferry_guarded_begin:
     sub $16, %rcx
 1:  cmp $16, %rcx
     jae 0b
+    test %rcx, %rcx
+    jz ferry_guarded_landing
 2:  rep movsb
 ferry_guarded_end:
 ferry_guarded_landing:

@@ -75,6 +75,7 @@ u64 find_or_translate(Cpu& cpu, const Edge*& edge) {
   if (generation == current.load(std::memory_order_acquire)) {
     if (u64 code = generation->map.find(cpu.pc)) return code;
   }
+  __builtin_prefetch(reinterpret_cast<const void*>(cpu.pc));  // likely to be translated now
   std::lock_guard guard(lock);
   if (!current.load(std::memory_order_relaxed)->has_room()) flush_generation();
   if (generation != current.load(std::memory_order_relaxed)) {
