@@ -7,22 +7,22 @@
 
 namespace ferry::aarch64 {
 
+#define FERRY_SECTION_ROW(section) void list_controls_##section(semantic::Control* by_row);
+#include "translator/aarch64/sections.def"
+#undef FERRY_SECTION_ROW
+
 namespace {
 
 #include "decode_table.inc"
 
-constexpr u16 no_row = 0xffff;
-
-u16 find(u32 word) {
-  DecodeBucket bucket = decode_buckets[word >> bucket_shift];
-  if (bucket.count == split_bucket) bucket = decode_buckets[bucket.first + (word >> split_shift & (split_size - 1))];
-  for (const u16 *row = decode_candidates + bucket.first, *end = row + bucket.count; row != end; row++) {
-    const DecodeMatch& match = decode_matches[*row];
-    if ((word & match.mask) != match.value || (word & match.excluded_mask) == match.excluded_value) continue;
-    if (match.has_more_exclusions && !rows[*row].pattern.matches(word)) continue;
-    return *row;
+[[gnu::always_inline]] inline u16 find(u32 word) {
+  const DecodeCell& cell = decode_cells[word >> cell_shift];
+  u32 part = cell.first + (word >> cell.shift & cell.mask);
+  for (const DecodeMatch* match = decode_matches + decode_parts[part];; match++) {
+    if ((word & match->mask) != match->value || (word & match->excluded_mask) == match->excluded_value) continue;
+    if (match->has_more_exclusions && !rows[match->row].pattern.matches(word)) continue;
+    return match->row;
   }
-  return no_row;
 }
 
 template <operand::Function function>
@@ -63,21 +63,49 @@ template <RowId row, operand::Function... functions>
   return true;
 }
 
-}  // namespace
+// How control goes on after a stencil, by row, from its semantic function's return type. Control::next for unallocated ones.
+const semantic::Control* controls() {
+  struct Controls {
+    semantic::Control by_row[row_count];
+  };
+  static const Controls controls = [] {
+    Controls result{};
+#define FERRY_SECTION_ROW(section) list_controls_##section(result.by_row);
+#include "translator/aarch64/sections.def"
+#undef FERRY_SECTION_ROW
+    return result;
+  }();
+  return controls.by_row;
+}
 
-bool decode(u32 encoded, GuestAddr at, Instruction& out) {
+[[gnu::always_inline]] inline bool decode_word(u32 encoded, u64 at, Instruction& out) {
   using namespace operand;
-  u16 row = find(encoded);
-  switch (static_cast<RowId>(row)) {
+  switch (static_cast<RowId>(find(encoded))) {
 #define A64(name, pattern, flags, ...) \
   case RowId::name:                    \
-    return extract<RowId::name __VA_OPT__(, ) __VA_ARGS__>(encoded, raw(at), out);
+    return extract<RowId::name __VA_OPT__(, ) __VA_ARGS__>(encoded, at, out);
 #include "translator/aarch64/encodings.def"
 #undef A64
     default:
       return false;
   }
 }
+
+}  // namespace
+
+u32 decode_run(const u32* words, u32 count, GuestAddr pc, Instruction* out) {
+  static const semantic::Control* const by_row = controls();
+  for (u32 i = 0; i < count; i++) {
+    if (!decode_word(words[i], raw(pc) + 4 * i, out[i])) return i;
+    out[i].control = by_row[static_cast<int>(out[i].row)];
+    if (out[i].control != semantic::Control::next) return i + 1;
+  }
+  return count;
+}
+
+bool decode(u32 word, GuestAddr pc, Instruction& out) { return decode_run(&word, 1, pc, &out) == 1; }
+
+semantic::Control control_of(RowId row) { return controls()[static_cast<int>(row)]; }
 
 std::optional<RowId> find_row(u32 word) {
   u16 row = find(word);
@@ -145,26 +173,6 @@ std::optional<u32> assemble(RowId row, std::string_view text) {
 #define FERRY_SECTION_ROW(section) semantic::ReferenceFunction reference_##section(RowId row, u32 variant);
 #include "translator/aarch64/sections.def"
 #undef FERRY_SECTION_ROW
-
-#define FERRY_SECTION_ROW(section) void list_controls_##section(semantic::Control* by_row);
-#include "translator/aarch64/sections.def"
-#undef FERRY_SECTION_ROW
-
-const semantic::Control* controls() {
-  struct Controls {
-    semantic::Control by_row[row_count];
-  };
-  static const Controls controls = [] {
-    Controls result{};
-#define FERRY_SECTION_ROW(section) list_controls_##section(result.by_row);
-#include "translator/aarch64/sections.def"
-#undef FERRY_SECTION_ROW
-    return result;
-  }();
-  return controls.by_row;
-}
-
-semantic::Control control_of(const Instruction& instruction) { return controls()[static_cast<int>(instruction.row)]; }
 
 semantic::ReferenceFunction reference(const Instruction& instruction) {
   semantic::ReferenceFunction result = nullptr;

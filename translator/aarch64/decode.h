@@ -14,6 +14,7 @@ struct Instruction {
   u16 stencil;  // id in the stencil library, with flags computed; `stencil - 1` leaves dead flags alone
   u8 operand_count;
   Flags flags;
+  semantic::Control control;             // how control goes on after it; Control::next for unallocated ones
   u64 operands[semantic::max_operands];  // Cpu offsets and immediates, in the semantic function's order
 
   const Row& description() const { return rows[static_cast<int>(row)]; }
@@ -28,6 +29,10 @@ struct Instruction {
 // reference() is null and the stencil library has no code for it). Tens of nanoseconds; no allocation; any thread.
 bool decode(u32 word, GuestAddr pc, Instruction& out);
 
+// Decodes consecutive words, the first of them at pc, up to and with the first instruction that control does not simply go on after.
+// Returns how many; fewer than `count` after another instruction means that the next word is undefined.
+u32 decode_run(const u32* words, u32 count, GuestAddr pc, Instruction* out);
+
 // The row that matches a word, if any.
 std::optional<RowId> find_row(u32 word);
 
@@ -38,10 +43,8 @@ std::optional<u32> assemble(RowId row, std::string_view fields);
 // The row of a name ("add_imm").
 std::optional<RowId> row_named(std::string_view name);
 
-// How control goes on after a stencil (one entry per stencil id), from its semantic function's return type.
-// Control::next for unallocated ones. controls() is indexed by row.
-semantic::Control control_of(const Instruction& instruction);
-const semantic::Control* controls();
+// Instruction::control of a row.
+semantic::Control control_of(RowId row);
 
 // The semantic function as a plain call; nullptr when unallocated.
 semantic::ReferenceFunction reference(const Instruction& instruction);

@@ -1,26 +1,31 @@
-// The shape of the decoder's table, which the forge writes as decode_table.inc from encodings.def: words fall into buckets
-// by their upper bits, crowded buckets are split once more by bits 15:10, and a bucket lists its candidate rows.
+// The shape of the decoder's table, which the forge writes as decode_table.inc from encodings.def: words fall into cells by
+// their upper bits, a cell is split by a few of the other bits, which tell its rows apart best, and each part has a list of rows that
+// may match. It is looked up for every instruction that is translated: in steps that are the same for all, for the processor predicts
+// no others, and in little memory, for parts of the same rows have one list.
 #pragma once
 #include "guest/types.h"
 
 namespace ferry::aarch64 {
 
-inline constexpr int bucket_shift = 21;
-inline constexpr int bucket_count = 1 << (32 - bucket_shift);
-inline constexpr int split_shift = 10;
-inline constexpr int split_size = 64;
-inline constexpr u16 split_bucket = 0xffff;  // as `count`: `first` is the index of split_size further buckets
+inline constexpr int cell_shift = 21;
+inline constexpr int cell_count = 1 << (32 - cell_shift);
 
-struct DecodeBucket {
-  u16 first;  // into the candidates
-  u16 count;
+struct DecodeCell {
+  u16 first;  // index of its first part
+  u8 shift, mask;
 };
+// A part is the index of its list's first row.
+using DecodePart = u16;
+inline constexpr int max_split_bits = 6;
 
+// A row in a list; the last of each list matches every word and stands for no row.
 struct DecodeMatch {
   u32 mask, value;
   u32 excluded_mask,
       excluded_value;  // a field that must not have this value; where there is none, what no word matches
+  u16 row;
   bool has_more_exclusions;
 };
+inline constexpr u16 no_row = 0xffff;
 
 }  // namespace ferry::aarch64

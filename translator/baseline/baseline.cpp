@@ -36,8 +36,9 @@ constexpr u32 isb_mask = 0xfffff0ff, isb_value = 0xd50330df;
 struct Plan {
   Instruction instructions[max_instructions];
   u32 words[max_instructions];
-  Control controls[max_instructions];
-  const stencil::Body* bodies[max_instructions];  // what to paste; null: fused with the previous
+  const stencil::Body* bodies[max_instructions];  // what to paste
+  u64 fused = 0;                                  // bit i: with instruction i its next is pasted too
+  u64 writers = 0, readers = 0;                   // of flags: bit i is instruction i
   u32 count = 0;
   u32 readable = 0, available = 0;  // words up to the end of the page; those already read
   bool undefined = false;           // the word after the last instruction is undefined: the block ends there
@@ -58,54 +59,71 @@ bool read_ahead(u64 pc, Plan& plan) {
   return true;
 }
 
+// Decodes words that have been read, up to and with what control does not simply go on after. False: the next word is undefined.
+bool decode_run(const stencil::Library& library, u64 pc, Plan& plan) {
+  static_assert(max_instructions <= 64);
+  u32 first = plan.count;
+  u32 end = first + aarch64::decode_run(plan.words + first, plan.available - first, GuestAddr{pc + 4 * first},
+                                        plan.instructions + first);
+  u64 writers = plan.writers, readers = plan.readers;
+  u32 i = first;
+  bool is_barrier = false, allocated = true;
+  for (; i != end && !is_barrier; i++) {
+    const Instruction& instruction = plan.instructions[i];
+    allocated = library.stencils[instruction.stencil].allocated != 0;
+    if (!allocated) break;
+    writers |= u64{instruction.writes_flags()} << i;
+    readers |= u64{instruction.reads_flags()} << i;
+    is_barrier = (plan.words[i] & isb_mask) == isb_value;
+  }
+  plan.writers = writers;
+  plan.readers = readers;
+  plan.count = i;
+  if (is_barrier || !allocated) return allocated;
+  return end == plan.available || (end != first && plan.instructions[end - 1].control != Control::next);
+}
+
 // False when the first word cannot be read.
-bool plan_block(const Generation& generation, u64 pc, Plan& plan) {
-  const stencil::Library& library = stencil::library();
-  const Control* controls = aarch64::controls();
+bool plan_block(const Generation& generation, const stencil::Library& library, u64 pc, Plan& plan) {
   u32 branches = 0;
   while (plan.count < plan.available || read_ahead(pc, plan)) {
-    Instruction& instruction = plan.instructions[plan.count];
-    u32 word = plan.words[plan.count];
-    u64 at = pc + 4 * plan.count;
     plan.falls_through = false;
-    if (!aarch64::decode(word, GuestAddr{at}, instruction) || !library.stencils[instruction.stencil].allocated) {
+    if (!decode_run(library, pc, plan)) {
       plan.undefined = true;
       return true;
     }
-    Control control = plan.controls[plan.count] = controls[static_cast<int>(instruction.row)];
-    plan.count++;
-    if (control == Control::branch || control == Control::jump || control == Control::call) {
+    const Instruction& last = plan.instructions[plan.count - 1];
+    if (last.control == Control::branch || last.control == Control::jump || last.control == Control::call) {
       // The target is looked up soon, and likely to be the next thing that is translated.
-      generation.map.prefetch(raw(instruction.target()));
-      __builtin_prefetch(reinterpret_cast<const void*>(raw(instruction.target())));
+      generation.map.prefetch(raw(last.target()));
+      __builtin_prefetch(reinterpret_cast<const void*>(raw(last.target())));
     }
-    if (control != Control::next && control != Control::branch) return true;
+    if (last.control != Control::next && last.control != Control::branch) return true;
     plan.falls_through = true;
     // After a conditional branch go on only where nothing is translated yet, and not far: what follows may never run.
-    bool ends = plan.count == plan.readable || (word & isb_mask) == isb_value ||
-                (control == Control::branch && ++branches == max_branches);
-    if (!ends && control != Control::branch) continue;
-    plan.continuation = generation.map.find(at + 4);
+    bool ends = plan.count == plan.readable || (plan.words[plan.count - 1] & isb_mask) == isb_value ||
+                (last.control == Control::branch && ++branches == max_branches);
+    if (!ends && last.control != Control::branch) continue;
+    plan.continuation = generation.map.find(pc + 4 * plan.count);
     if (ends || plan.continuation != 0) return true;
   }
   return plan.count != 0;
 }
 
-// Selects the stencils that leave flags alone where the flags are dead.
+// Selects the stencils that leave flags alone where the flags are dead: where others are written before anything can see them.
 void drop_dead_flags(Plan& plan) {
-  bool live = true;
-  for (u32 i = plan.count; i-- != 0;) {
-    Instruction& instruction = plan.instructions[i];
-    if (plan.controls[i] != Control::next || may_fault(plan.words[i])) live = true;
-    if (instruction.writes_flags()) {
-      if (!live) instruction.stencil--;
-      live = false;
-    }
-    if (instruction.reads_flags()) live = true;
+  for (u64 rest = plan.writers; (rest & (rest - 1)) != 0; rest &= rest - 1) {
+    u32 i = static_cast<u32>(__builtin_ctzll(rest)), next = static_cast<u32>(__builtin_ctzll(rest & (rest - 1)));
+    u64 between = (u64{2} << next) - (u64{2} << i);
+    if ((plan.readers & between) != 0) continue;
+    auto may_show = [&](u32 at) { return plan.instructions[at].control != Control::next || may_fault(plan.words[at]); };
+    u32 at = i + 1;
+    while (at <= next && !may_show(at)) at++;
+    if (at > next) plan.instructions[i].stencil--;
   }
 }
 
-// The stencil of a flag setter and the conditional branch after it, if that is what instruction i and the next are; else 0.
+// The stencil of flag setter i and the conditional branch after it, if that is what the next instruction is; else 0.
 u32 fuse_pair(Plan& plan, u32 i) {
   if (i + 1 == plan.count || plan.instructions[i + 1].row != aarch64::RowId::b_cond) return 0;
   Instruction &first = plan.instructions[i], &second = plan.instructions[i + 1];
@@ -113,19 +131,32 @@ u32 fuse_pair(Plan& plan, u32 i) {
   if (pair < 0) return 0;
   u32 id = static_cast<u32>(aarch64::pair_stencil(pair, first.variant(), static_cast<int>(second.variant())));
   first.operands[first.operand_count++] = raw(second.target());
-  plan.controls[i] = Control::branch;
-  plan.bodies[i + 1] = nullptr;
+  first.control = Control::branch;
+  plan.fused |= u64{1} << i;
   return id;
 }
 
-// The short body, if there is one and the operands fit.
-const stencil::Body* shortest(const stencil::Bodies& bodies, const Instruction& instruction) {
-  if (bodies.short_body.size == 0) return &bodies.body;
-  for (int i = 0; i < semantic::max_operands; i++) {
-    if ((bodies.short_body.short_operands >> i & 1) != 0 && instruction.operands[i] >= stencil::short_limit)
-      return &bodies.body;
-  }
-  return &bodies.short_body;
+// Bit i: what is asked is true of operand i.
+template <class F>
+u32 each_operand(const Instruction& instruction, F&& f) {
+  u32 result = 0;
+  for (int i = 0; i < semantic::max_operands; i++) result |= u32{f(instruction.operands[i])} << i;
+  return result;
+}
+
+// The short body, if there is one and the operands fit. Without a branch, like what follows: the next instruction is another case.
+const stencil::Body& shortest(const stencil::Bodies& bodies, const Instruction& instruction) {
+  u32 too_far = each_operand(instruction, [](u64 operand) { return operand >= stencil::short_limit; });
+  bool there = bodies.short_body.size != 0, fits = (bodies.short_body.short_operands & too_far) == 0;
+  return __builtin_unpredictable(there & fits) ? bodies.short_body : bodies.body;
+}
+
+// The form that takes the flags from registers, if they travel there, and an operand that is in slot `last`.
+int form_of(const stencil::Stencil& stencil, const Instruction& instruction, u64 last, bool flags_travel) {
+  int form = flags_travel && (stencil.forms >> stencil::flag_form & 1) != 0 ? stencil::flag_form : 0;
+  u32 there = stencil.forms >> (form + 1) & ((1u << (stencil::flag_form - 1)) - 1);
+  there &= each_operand(instruction, [last](u64 operand) { return operand == last; });
+  return __builtin_unpredictable(there != 0) ? form + 1 + __builtin_ctz(there) : form;
 }
 
 bool is_call(Control control) { return control == Control::call || control == Control::indirect_call; }
@@ -146,26 +177,23 @@ void select_stencils(Plan& plan, const stencil::Library& library) {
   plan.body_size = library.body(stencil_of(Glue::block_entry)).size;
   for (u32 i = 0; i < plan.count; i++) {
     const Instruction& instruction = plan.instructions[i];
-    u32 pair = fuse_pair(plan, i);
-    const stencil::Stencil& base = library.stencils[pair != 0 ? pair : instruction.stencil];
-    int form = flags_travel && (base.forms >> stencil::flag_form & 1) != 0 ? stencil::flag_form : 0;
-    if (base.forms != 0) {
-      for (int operand = 0; operand < instruction.operand_count && operand < stencil::flag_form - 1; operand++) {
-        if (instruction.operands[operand] != last || (base.forms >> (form + operand + 1) & 1) == 0) continue;
-        form += operand + 1;
-        break;
-      }
-    }
-    const stencil::Body* body = shortest(library.form(base, form), instruction);
-    plan.bodies[i] = body;
-    plan.body_size += body->size;
-    __builtin_prefetch(library.code + body->code);
-    if (base.result != 0) last = instruction.operands[base.result - 1];
-    if (instruction.writes_flags()) flags_travel = pair == 0;  // they do not travel out of a branch
+    bool writes_flags = (plan.writers >> i & 1) != 0;
+    u32 pair = writes_flags ? fuse_pair(plan, i) : 0;
+    const stencil::Stencil stencil = library.stencils[pair != 0 ? pair : instruction.stencil];
+    int form = form_of(stencil, instruction, last, flags_travel);
+    const stencil::Body& body = shortest(library.form(stencil, form), instruction);
+    plan.bodies[i] = &body;
+    plan.body_size += body.size;
+    __builtin_prefetch(library.code + body.code);
+    bool has_result = stencil.result != 0;
+    u64 result = instruction.operands[stencil.result - has_result];
+    last = __builtin_unpredictable(has_result) ? result : last;
+    if (!writes_flags) continue;
+    flags_travel = pair == 0;  // they do not travel out of a branch
     if (pair != 0) i++;
   }
   if (plan.undefined) plan.body_size += library.body(stencil_of(Glue::leave_at)).size;
-  if (plan.count != 0) plan.body_size += size_of_end(plan.controls[plan.count - 1]);
+  if (plan.count != 0) plan.body_size += size_of_end(plan.instructions[plan.count - 1].control);
 }
 
 struct Placer {
@@ -173,12 +201,10 @@ struct Placer {
   stencil::Cursor cursor;
   const stencil::Library& library;
 
-  void paste(const stencil::Body& body, const u64* operands, u64 taken = 0) {
-    stencil::paste(library, body, cursor, {operands, taken != 0 ? taken : cursor.run}, generation.constants);
+  void paste(const stencil::Body& body, const u64* operands, u64 taken) {
+    stencil::paste(library, body, cursor, {operands, taken}, generation.constants);
   }
-  void paste(Glue glue, const u64* operands, u64 taken = 0) {
-    paste(library.body(stencil_of(glue)), operands, taken);
-  }
+  void paste(Glue glue, const u64* operands, u64 taken) { paste(library.body(stencil_of(glue)), operands, taken); }
   void thunk(u64 stub) {
     stencil::write_thunk(cursor.write, cursor.run, stub);
     skip(stencil::patchable_alignment);
@@ -220,10 +246,10 @@ struct Edges {
   }
 };
 
-void paste_call(Placer& placer, const Instruction& instruction, Control control, Edges& edges) {
+void paste_call(Placer& placer, const Instruction& instruction, Edges& edges) {
   Generation& generation = placer.generation;
   u64 target = 0;
-  if (control == Control::call) {
+  if (instruction.control == Control::call) {
     target = generation.map.find(raw(instruction.target()));
     if (target == 0)
       target =
@@ -247,23 +273,22 @@ void paste_behind_thunks(Placer& placer, Control control, u64 landing) {
   placer.align();
 }
 
-void paste_instruction(Placer& placer, const Plan& plan, u32 i, u64 pc, u64 entry, Edges& edges) {
-  if (plan.bodies[i] == nullptr) return;
-  const Instruction& instruction = plan.instructions[i];
+// Pastes the instructions' bodies, which end in what the block's last instruction computes.
+void paste_body(Placer& placer, const Plan& plan, u64 pc, u64 entry, Edges& edges) {
   Generation& generation = placer.generation;
-  Control control = plan.controls[i];
-  u64 taken = generation.dispatch;
-  if (control == Control::branch || control == Control::jump) {
-    u64 target = raw(instruction.target());
-    taken = target == pc ? entry : generation.map.find(target);
-    if (taken == 0)
-      taken = edges.add(target, stencil::taken_site(placer.library, *plan.bodies[i], placer.cursor.run), 0);
-  }
-  placer.paste(*plan.bodies[i], instruction.operands, taken);
-  if (is_call(control)) paste_call(placer, instruction, control, edges);
-  if (control == Control::function_return) {
-    stencil::write_return(placer.cursor.write);
-    placer.skip(stencil::return_size);
+  u16* offsets = generation.offsets.grow(plan.count);
+  for (u32 i = 0; i < plan.count; i++) {
+    const Instruction& instruction = plan.instructions[i];
+    offsets[i] = static_cast<u16>(placer.cursor.run - entry);
+    u64 taken = generation.dispatch;
+    if (instruction.control == Control::branch || instruction.control == Control::jump) {
+      u64 target = raw(instruction.target());
+      taken = target == pc ? entry : generation.map.find(target);
+      if (taken == 0)
+        taken = edges.add(target, stencil::taken_site(placer.library, *plan.bodies[i], placer.cursor.run), 0);
+    }
+    placer.paste(*plan.bodies[i], instruction.operands, taken);
+    if ((plan.fused >> i & 1) != 0) offsets[++i] = static_cast<u16>(placer.cursor.run - entry);
   }
 }
 
@@ -285,13 +310,14 @@ Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to
   u64 pc = raw(guest_pc);
   static Plan plan;  // under the translation lock
   plan.count = plan.available = 0;
+  plan.writers = plan.readers = plan.fused = 0;
   plan.undefined = plan.falls_through = false;
   plan.continuation = 0;
   plan.readable = static_cast<u32>((page_size - (pc & (page_size - 1))) / 4);
   if (plan.readable > max_instructions) plan.readable = max_instructions;
-  if (!plan_block(generation, pc, plan)) return {};
-  drop_dead_flags(plan);
   const stencil::Library& library = stencil::library();
+  if (!plan_block(generation, library, pc, plan)) return {};
+  drop_dead_flags(plan);
   select_stencils(plan, library);
 
   generation.code.commit(generation.used + commit_ahead);
@@ -308,7 +334,7 @@ Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to
   edges.end = aligned(entry + plan.body_size);
   // First, so that the body runs into it: what a block goes on with, or comes back to.
   u64 next_pc = pc + 4 * plan.count;
-  Control last = plan.count != 0 ? plan.controls[plan.count - 1] : Control::next;
+  Control last = plan.count != 0 ? plan.instructions[plan.count - 1].control : Control::next;
   u64 landing = edges.end;
   if (plan.falls_through)
     edges.add(next_pc, 0, plan.continuation);
@@ -323,14 +349,16 @@ Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to
               cache::no_block};
   constexpr u64 no_operands[semantic::max_operands] = {};
   placer.paste(Glue::block_entry, no_operands, begin);
-  for (u32 i = 0; i < plan.count; i++) {
-    generation.offsets.push(static_cast<u16>(placer.cursor.run - entry));
-    paste_instruction(placer, plan, i, pc, entry, edges);
+  paste_body(placer, plan, pc, entry, edges);
+  if (is_call(last)) paste_call(placer, plan.instructions[plan.count - 1], edges);
+  if (last == Control::function_return) {
+    stencil::write_return(placer.cursor.write);
+    placer.skip(stencil::return_size);
   }
   if (plan.undefined) {
     u64 operands[semantic::max_operands] = {pc + 4 * plan.count, static_cast<u64>(ExitReason::undefined),
                                             plan.words[plan.count]};
-    placer.paste(Glue::leave_at, operands);
+    placer.paste(Glue::leave_at, operands, generation.dispatch);
   }
   block.end = static_cast<u32>(placer.cursor.run - base);
   placer.align();

@@ -30,6 +30,12 @@ class ReservedArray {
     size_.store(i + 1, std::memory_order_release);
     return data_[i];
   }
+  // `count` more elements, to be filled before anything refers to them.
+  T* grow(size_t count) {
+    size_t i = size_.load(std::memory_order_relaxed);
+    size_.store(i + count, std::memory_order_release);
+    return data_ + i;
+  }
 
   // In an array that is sorted by a member: the index of the first element whose member is not less than `value`. It is sought
   // near `hint`; without one it is most likely one of the latest.

@@ -66,7 +66,7 @@ std::vector<u64> FileCode::loops_in(u64 begin, u64 end) {
   for (u64 pc = begin; pc < end && word_at(pc, word); pc += 4) {
     aarch64::Instruction instruction;
     if (!aarch64::decode(word, GuestAddr{pc}, instruction)) continue;
-    semantic::Control control = aarch64::control_of(instruction);
+    semantic::Control control = instruction.control;
     if (control != semantic::Control::branch && control != semantic::Control::jump) continue;
     if (u64 target = raw(instruction.target()); target >= begin && target <= pc) heads.push_back(target);
   }

@@ -117,7 +117,7 @@ class Former {
           !stencil::library().stencils[instruction.stencil].allocated)
         return node;
       if (node.end == begin && begin != start && code_.regions_at(begin) >= max_overlap) return node;
-      Control control = aarch64::control_of(instruction);
+      Control control = instruction.control;
       if (control == Control::next) continue;
       u64 site = node.end;
       node.end += 4;

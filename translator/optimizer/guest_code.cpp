@@ -27,7 +27,7 @@ GuestInstruction decode(u32 word, u32 offset) {
     result.relative_operands |= static_cast<u8>(1 << i);
     result.decoded.operands[i] -= first_base;
   }
-  result.control = aarch64::control_of(result.decoded);
+  result.control = result.decoded.control;
   return result;
 }
 

@@ -193,8 +193,7 @@ struct Forge {
   }
 
   // Short forms are made from sections of the same numbers as the long ones.
-  void make_short(Bodies& bodies, const Object& object, const Object& again, u32 section,
-                  std::map<u32, u32>& placed) {
+  void make_short(Bodies& bodies, const Object& object, const Object& again, u32 section, std::map<u32, u32>& placed) {
     const Elf64_Shdr &s = object.sections[section], &t = again.sections[section];
     if (s.sh_size != t.sh_size || strcmp(object.name(s), again.name(t)) != 0)
       die("%s is not the same in both short objects", object.name(s));
@@ -246,7 +245,10 @@ struct Forge {
       fall_through_branch(holes, bytes.data(), size);
     }
     elide_final_jump(object, holes, bytes.data(), size);
-    if (object.header->e_machine == EM_X86_64) fill_jumps_to_next(holes, bytes.data(), size);
+    if (object.header->e_machine == EM_X86_64) {
+      fill_jumps_to_next(holes, bytes.data(), size);
+      for (Hole& hole : holes) hole.addend -= hole.patch == Patch::pc_32 ? hole.offset : 0;
+    }
     return append(bytes.data(), size, holes, function);
   }
 
@@ -254,7 +256,7 @@ struct Forge {
     if (holes.size() > 0xff) die("%s has too many holes", function);
     Body body{static_cast<u32>(code.size()), size, static_cast<u8>(holes.size()), 0};
     code.insert(code.end(), bytes, bytes + size);
-    std::ranges::sort(holes, {}, &Hole::offset);
+    std::ranges::sort(holes, {}, [](const Hole& hole) { return std::pair(hole.patch, hole.offset); });
     align_code();
     const u8* first = reinterpret_cast<const u8*>(holes.data());
     code.insert(code.end(), first, first + holes.size() * sizeof(Hole));

@@ -9,18 +9,14 @@
 #include "translator/stencil/reading.h"
 #if defined(__x86_64__)
 #include "translator/stencil/x86_64/patch.h"
+#else
+#include "translator/stencil/aarch64/patch.h"
 #endif
 
 namespace ferry::stencil {
 
 // Patches one hole of a stencil pasted at write/run with `value`.
 void patch_hole(Patch patch, u8* write, u64 run, u64 value);
-#if !defined(__x86_64__)
-inline void patch_pasted(Patch patch, const u8*, u8* write, u64 run, u64 value) {
-  patch_hole(patch, write, run, value);
-}
-#endif
-
 // Code that can be redirected starts at addresses of this alignment.
 inline constexpr u64 patchable_alignment = 8;
 

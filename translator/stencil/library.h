@@ -46,7 +46,7 @@ struct Hole {
   u16 offset;  // in the stencil
   Patch patch;
   Source source;
-  i32 addend;  // of a helper: its index
+  i32 addend;  // of a helper: its index. Of pc_32 the offset has been taken: what it is added to is relative to the stencil's begin
 };
 
 // Forms of a stencil: which values it takes from the host registers that travel between stencils (semantic.h). Form 0 takes
@@ -54,7 +54,7 @@ struct Hole {
 inline constexpr int flag_form = 5;
 inline constexpr int form_count = 2 * flag_form;
 
-// A body's code, at `code`, is followed by its holes in ascending order, from the next multiple of their size on.
+// A body's code, at `code`, is followed by its holes, from the next multiple of their size on, ordered by their patches.
 struct Body {
   u32 code;  // byte offset into the code
   u16 size;  // bytes, without a final jump to `next`
@@ -109,6 +109,12 @@ struct Library {
     u64 first = (u64{body.code} + body.size + sizeof(Hole) - 1) & ~(sizeof(Hole) - 1);
     return {reinterpret_cast<const Hole*>(code + first), body.hole_count};
   }
+};
+
+// What a stencil's holes are filled with. All addresses are those at which the code will run.
+struct HoleValues {
+  const u64* operands;
+  u64 taken;
 };
 
 // The library of this host, part of the program.

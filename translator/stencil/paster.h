@@ -8,12 +8,6 @@
 
 namespace ferry::stencil {
 
-// What holes are filled with. All addresses are those at which the code will run.
-struct HoleValues {
-  const u64* operands;  // semantic::max_operands of them may be read
-  u64 taken;
-};
-
 // Where to write: the writable view's position and the address at which the same byte will run.
 struct Cursor {
   u8* write;
@@ -31,16 +25,7 @@ inline void paste(const Library& library, const Body& body, Cursor& cursor, cons
     done += slack;
   } while (done < body.size);
 
-  u64 sources[static_cast<int>(Source::helper) + 1];
-  memcpy(sources, values.operands, sizeof(u64) * semantic::max_operands);
-  sources[static_cast<int>(Source::next)] = cursor.run + body.size;
-  sources[static_cast<int>(Source::taken)] = values.taken;
-  sources[static_cast<int>(Source::constant)] = constants;
-  for (const Hole& hole : library.holes(body)) {
-    u64 value = sources[static_cast<int>(hole.source)] + static_cast<u64>(i64{hole.addend});
-    if (hole.source == Source::helper) value = reinterpret_cast<u64>(library.helpers[hole.addend]);
-    patch_pasted(hole.patch, code + hole.offset, cursor.write + hole.offset, cursor.run + hole.offset, value);
-  }
+  patch_holes(library, body, cursor.write, cursor.run, values, constants);
   cursor.write += body.size;
   cursor.run += body.size;
 }

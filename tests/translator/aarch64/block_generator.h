@@ -39,13 +39,11 @@ class BlockGenerator {
  public:
   explicit BlockGenerator(u64 seed) : random_(seed), generator_(seed) {
     for (const aarch64::Row& row : aarch64::rows) {
-      aarch64::Instruction instruction{};
-      instruction.row = static_cast<aarch64::RowId>(&row - aarch64::rows);
+      auto id = static_cast<aarch64::RowId>(&row - aarch64::rows);
       std::string_view name = row.name;
       bool literal = name.ends_with("_lit") || name.find("literal") != name.npos;
       bool lasts = name.find("tpidr") != name.npos;  // from one block to the next
-      if (aarch64::control_of(instruction) != semantic::Control::next || !oracle_knows(name) || literal || lasts)
-        continue;
+      if (aarch64::control_of(id) != semantic::Control::next || !oracle_knows(name) || literal || lasts) continue;
       all_.push_back(&row);
       bool simd = (row.pattern.value & row.pattern.mask & 0x04000000) != 0;
       if (!simd) general_.push_back(&row);

@@ -122,7 +122,7 @@ enum class Ours { executes, undefined, branch };
 Ours try_word(Machine& machine, u32 word, u64 index) {
   aarch64::Instruction instruction{};
   if (aarch64::decode(word, GuestAddr{ORACLE_CODE}, instruction) && aarch64::reference(instruction) != nullptr) {
-    if (aarch64::control_of(instruction) != semantic::Control::next) return Ours::branch;
+    if (instruction.control != semantic::Control::next) return Ours::branch;
   }
   OracleState state;
   oracle_probe_state(&state, word, index);

@@ -55,9 +55,7 @@ bool selected(const Row& row) {
 }
 
 bool goes_on(const Row& row) {
-  aarch64::Instruction instruction{};
-  instruction.row = static_cast<RowId>(&row - aarch64::rows);
-  return aarch64::control_of(instruction) == semantic::Control::next;
+  return aarch64::control_of(static_cast<RowId>(&row - aarch64::rows)) == semantic::Control::next;
 }
 
 #if defined(__x86_64__)

@@ -63,9 +63,8 @@ bool accesses_memory(const aarch64::Row& row) {
   u32 word = row.pattern.value;
   std::string_view name = row.name;
   bool literal = name.find("_lit") != name.npos || name == "ic_ivau";
-  aarch64::Instruction instruction{};
-  instruction.row = static_cast<aarch64::RowId>(&row - aarch64::rows);
-  return (is_memory(word) || is_cache(word)) && !literal && aarch64::control_of(instruction) == semantic::Control::next;
+  auto id = static_cast<aarch64::RowId>(&row - aarch64::rows);
+  return (is_memory(word) || is_cache(word)) && !literal && aarch64::control_of(id) == semantic::Control::next;
 }
 
 std::vector<u32> access_words() {

@@ -60,9 +60,7 @@ bool selected(const aarch64::Row& row) {
 }
 
 bool goes_on(const aarch64::Row& row) {
-  aarch64::Instruction instruction{};
-  instruction.row = static_cast<aarch64::RowId>(&row - aarch64::rows);
-  return aarch64::control_of(instruction) == semantic::Control::next;
+  return aarch64::control_of(static_cast<aarch64::RowId>(&row - aarch64::rows)) == semantic::Control::next;
 }
 
 // Counters tell the time; the thread's register is not part of a case's state.

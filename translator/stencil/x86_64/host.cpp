@@ -162,12 +162,6 @@ bool is_jump_site(const u8* site) {
 
 const u64 thunk_return_offset = 5;
 
-void write_thunk(u8* write, u64 run, u64 stub) {
-  write[0] = 0xe8;  // call rel32
-  put(write + 1, displacement(run + 5, stub));
-  fill_padding(write + 5, 3);
-}
-
 StubCode thunk_stub(ThunkKind kind) {
   if (kind == ThunkKind::link) return {ferry_stub_link, static_cast<size_t>(ferry_stub_link_end - ferry_stub_link)};
   return {ferry_stub_poll, static_cast<size_t>(ferry_stub_poll_end - ferry_stub_poll)};

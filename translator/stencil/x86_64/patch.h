@@ -26,20 +26,37 @@ inline void patch_hole(Patch patch, u8* write, u64 run, u64 value) {
   memcpy(write, &field, sizeof field);
 }
 
-// The same of a stencil that is being pasted, whose own bytes are at `original`; its holes come in ascending order. Without a branch,
-// for which kind of hole comes next is hard to predict: eight bytes are written, the field and what follows it.
-inline void patch_pasted(Patch patch, const u8* original, u8* write, u64 run, u64 value) {
-  static constexpr u64 kept[] = {~u64{0xff}, ~u64{0xffffffff}, 0, ~u64{0xffffffff}};
-  static_assert(static_cast<int>(Patch::abs_8) == 0 && static_cast<int>(Patch::abs_32) == 1 &&
-                static_cast<int>(Patch::abs_64) == 2 && static_cast<int>(Patch::pc_32) == 3);
-  u64 mask = kept[static_cast<int>(patch)], bytes;
-  memcpy(&bytes, original, sizeof bytes);
-  value -= patch == Patch::pc_32 ? run : 0;  // within reach: code and constants are in one code memory
-  bytes = (bytes & mask) | (value & ~mask);
-  memcpy(write, &bytes, sizeof bytes);
+// Most holes are operands of one byte, then of four; nothing relative is further away than code memory is large.
+inline void patch_holes(const Library& library, const Body& body, u8* write, u64 run, const HoleValues& values,
+                        u64 constants) {
+  auto value_of = [&](const Hole& hole) {
+    return hole.source <= Source::operand_5 ? values.operands[static_cast<int>(hole.source)]
+           : hole.source == Source::taken   ? values.taken - run
+                                            : constants - run;
+  };
+  for (const Hole& hole : library.holes(body)) {
+    u8* at = write + hole.offset;
+    u64 addend = static_cast<u64>(i64{hole.addend});
+    if (hole.patch == Patch::abs_8) {
+      *at = static_cast<u8>(values.operands[static_cast<int>(hole.source)] + addend);
+    } else if (hole.patch != Patch::abs_64) {
+      u32 field = static_cast<u32>(value_of(hole) + addend);
+      memcpy(at, &field, sizeof field);
+    } else {
+      u64 field = hole.source == Source::helper ? reinterpret_cast<u64>(library.helpers[hole.addend])
+                                                : values.operands[static_cast<int>(hole.source)] + addend;
+      memcpy(at, &field, sizeof field);
+    }
+  }
 }
 
-// In two stores: every block has one.
+// In one store and in two: every block has some.
+inline void write_thunk(u8* write, u64 run, u64 stub) {
+  u64 distance = static_cast<u32>(displacement(run + 5, stub));
+  const u64 word = 0xe8 | distance << 8 | u64{0x001f0f} << 40;  // call rel32; three bytes of nop
+  memcpy(write, &word, sizeof word);
+}
+
 inline void write_argument_jump(u8* write, u64 run, u64 argument, u64 target) {
   auto distance = [](u64 from, u64 to) { return u64{static_cast<u32>(displacement(from, to))}; };
   const u64 words[] = {0x2d8d4c | distance(run + 7, argument) << 24 | u64{0xe9} << 56,  // lea rel32(%rip), %r13; jmp
