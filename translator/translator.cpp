@@ -48,7 +48,8 @@ void release(Generation* generation) {
 }
 
 // Of the entry of the branch cache where a branch to 0 looks, when it is empty: a branch there looks in another one.
-constexpr u64 elsewhere = 4;
+constexpr u64 elsewhere = u64{1} << 20;
+static_assert(aarch64::jump_cache_index(0) == 0 && aarch64::jump_cache_index(elsewhere) != 0);
 
 void forget_targets(Cpu& cpu, const Generation& generation) {
   memset(cpu.jump_cache, 0, sizeof(aarch64::JumpCacheEntry) * aarch64::jump_cache_size);
@@ -128,7 +129,7 @@ bool last_slice_used(Cpu& cpu) {
 }
 
 void remember_target(Cpu& cpu, u64 code) {
-  cpu.jump_cache[(cpu.pc >> 2) & (aarch64::jump_cache_size - 1)] = {cpu.pc, reinterpret_cast<const void*>(code)};
+  cpu.jump_cache[aarch64::jump_cache_index(cpu.pc)] = {cpu.pc, reinterpret_cast<const void*>(code)};
 }
 
 }  // namespace
@@ -182,8 +183,9 @@ void start(const Options& requested) {
 }
 
 void attach(Cpu& cpu) {
+  // A few targets are spread over all of it: at once that is cheaper than a fault for each page.
   void* p = mmap(nullptr, sizeof(aarch64::JumpCacheEntry) * aarch64::jump_cache_size, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (p == MAP_FAILED) fatal("cannot allocate a thread's branch cache", "raise the address space limit (ulimit -v)");
   cpu.jump_cache = static_cast<aarch64::JumpCacheEntry*>(p);
   cpu.jump_cache[0].pc = elsewhere;

@@ -243,10 +243,13 @@ TEST_F(Baseline, FlushesFullCodeMemoryWhileThreadsRun) {
 }
 
 TEST_F(Baseline, IndirectBranchesThatShareACacheSlotGoWhereTheyShould) {
-  // Targets one cache size apart collide; x2 and x3 alternate through BR.
-  constexpr u64 apart = aarch64::jump_cache_size * 4;
-  Code code(4 * apart);
-  for (u64 i = 0; i < 2 * apart / 4 + 4; i++) code.add_word(0xd4000001);
+  // Two of so many targets collide, and alternate through BR.
+  constexpr u64 size = 32 * aarch64::jump_cache_size * 4;
+  Code code(size);
+  for (u64 i = 0; i < size / 4; i++) code.add_word(0xd4000001);
+  u64 apart = 4;
+  while (aarch64::jump_cache_index(code.begin() + apart) != aarch64::jump_cache_index(code.begin())) apart += 4;
+  ASSERT_LT(apart, size - 4);
   code.replace(0, "add_imm", "sf=1 imm12=1 rn=0 rd=0");
   code.replace(apart / 4, "add_imm", "sf=1 imm12=16 rn=0 rd=0");
   Code caller;

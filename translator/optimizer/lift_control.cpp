@@ -123,7 +123,9 @@ void Lifter::dispatch(Value* target, Function* by) {
   builder_.CreateBr(block);
   builder_.SetInsertPoint(block);
   Value* cache = builder_.CreateLoad(builder_.getPtrTy(), field(offsetof(Cpu, jump_cache)));
-  Value* index = builder_.CreateAnd(builder_.CreateLShr(target, 2), builder_.getInt64(aarch64::jump_cache_size - 1));
+  Value* product = builder_.CreateMul(target, builder_.getInt64(aarch64::jump_cache_multiplier));
+  Value* index = builder_.CreateAnd(builder_.CreateLShr(product, aarch64::jump_cache_shift),
+                                    builder_.getInt64(aarch64::jump_cache_size - 1));
   Value* entry = builder_.CreateInBoundsGEP(
       builder_.getInt8Ty(), cache, builder_.CreateMul(index, builder_.getInt64(sizeof(aarch64::JumpCacheEntry))));
   BasicBlock *known = new_block(), *unknown = new_block();

@@ -136,7 +136,7 @@ FERRY_INLINE T operand_from_hole(Cpu* cpu, const u64* last, u64* result) {
 // The target travels in cpu->pc because a guaranteed tail call keeps the caller's signature.
 [[gnu::always_inline]] PRESERVE_NONE static inline void go_to_pc(BiasedCpu* biased, FERRY_TRAVELLERS) {
   Cpu* cpu = unbiased(biased);
-  const aarch64::JumpCacheEntry& entry = cpu->jump_cache[(cpu->pc >> 2) & (aarch64::jump_cache_size - 1)];
+  const aarch64::JumpCacheEntry& entry = cpu->jump_cache[aarch64::jump_cache_index(cpu->pc)];
   if (__builtin_expect(entry.pc == cpu->pc, 1)) {
     [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(biased, FERRY_PASS_ON);
   }
