@@ -56,9 +56,7 @@ class Former {
     if (loop.empty() && size_of(nodes) >= max_walk) {
       nodes = walk(input_.pc, max_long_loop);
       loop = around(nodes);
-      size_t size = 0;
-      for (u64 begin : loop) size += nodes.at(begin).size();
-      if (size < long_block * loop.size()) loop.clear();
+      if (!has_long_blocks(nodes, loop)) loop.clear();
     }
     if (loop.empty()) nodes = walk(input_.pc, smaller(max_straight));
     std::deque<std::pair<u64, int>> callees;
@@ -179,6 +177,12 @@ class Former {
       }
     }
     return reaching;  // walked from the hot block, so all of it is reached from there
+  }
+
+  static bool has_long_blocks(const Nodes& nodes, const std::unordered_set<u64>& loop) {
+    size_t size = 0;
+    for (u64 begin : loop) size += nodes.at(begin).size();
+    return size >= long_block * loop.size();
   }
 
   // The head of the innermost loop around the hot block that all ways round pass: the region is entered there once a turn, and every

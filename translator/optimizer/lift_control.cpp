@@ -20,7 +20,7 @@ BasicBlock* Lifter::inlined_call(u32 offset, i64 target) {
   // The region's own function is an entry of it when it is recursive.
   bool recursive = recursion != 0 || llvm::is_contained(request_.entries, callee);
   if (recursive && size > max_recursive_callee) return nullptr;
-  bool in_loop = (contexts_[caller].in_loop || code_.at(offset)->in_loop) && size <= 24;
+  bool in_loop = (contexts_[caller].in_loop || code_.at(offset)->in_loop) && size <= max_callee_in_loop;
   contexts_.push_back({caller, depth, callee, offset + 4, in_loop});
   return edge(static_cast<u32>(contexts_.size() - 1), target, false);
 }

@@ -9,7 +9,6 @@
 #include "llvm/IR/DebugInfoMetadata.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/MDBuilder.h"
-#include "translator/exit_reason.h"
 #include "translator/optimizer/guest_code.h"
 #include "translator/optimizer/lift.h"
 #include "translator/optimizer/slots.h"
@@ -22,11 +21,13 @@ using llvm::Function;
 using llvm::Instruction;
 using llvm::Value;
 using semantic::Control;
-using translator::ExitReason;
 
-inline constexpr u32 max_lifted =
-    1200;  // instructions, counting one as often as it is inlined; more where the request has more
+// Instructions, counting one as often as it is inlined; more where the request has more.
+inline constexpr u32 max_lifted = 1200;
 inline constexpr u32 max_callee = 160;  // instructions of a callee that is inlined
+// Of one that a loop calls and that is treated as part of it: its state stays in host registers all round. In a longer one every way out
+// would have to store it all, which came to a sixth of bash's code for no time.
+inline constexpr u32 max_callee_in_loop = 24;
 inline constexpr u32 max_inlining_depth = 12;
 // Of a function into itself: a call in eight is made where there are two. Not of a longer one, where the calls are a small part of the
 // time: quicksort is as fast without, at a fifteenth of the code.
@@ -66,7 +67,7 @@ struct WriteBack {
   u32 node;
   SlotSet written, passing;
   bool carries;  // a way out that takes registers along
-  bool trap;     // at the guest instruction at `offset`: not by stores, but by a stack map
+  bool trap;     // at the guest instruction at `offset`: not by stores, but by a stack map; is_poll: by a poll
   bool is_poll;
   u32 offset;
 };
