@@ -29,7 +29,8 @@ enum class LazyFlags : u32 {
     u64 a = cpu.flags_a << (kind & 63);
     u64 b = (__builtin_unpredictable((kind & b_in_kind) != 0) ? u64{kind >> b_shift} : cpu.flags_b) << (kind & 63);
     u8 carry;
-#if defined(__x86_64__)
+#if defined(FERRY_STENCIL) && defined(__x86_64__)
+    // Only there: LLVM loses flags that are an assembly's output where calls come between, as of a sanitizer.
     asm("cmp %5, %4" : "=@ccs"(cpu.n), "=@cce"(cpu.z), "=@ccae"(carry), "=@cco"(cpu.v) : "r"(a), "r"(b));
 #else
     u64 difference = a - b;
