@@ -50,6 +50,9 @@ struct Plan {
 // Loads and stores (DDI 0487 C4.1, op0 = x1x0) and SYS instructions may fault; the flags must then be exact.
 bool may_fault(u32 word) { return (word & 0x0a000000) == 0x08000000 || (word & 0xfff80000) == 0xd5080000; }
 
+// ISB, after which a block ends: what follows may have been changed.
+bool is_barrier(u32 word) { return (word & isb_mask) == isb_value; }
+
 // Copies guest words ahead of decoding, a cache line's worth at a time; false after a fault.
 bool read_ahead(u64 pc, Plan& plan) {
   u32 size = words_ahead;
@@ -67,19 +70,19 @@ bool decode_run(const stencil::Library& library, u64 pc, Plan& plan) {
                                         plan.instructions + first);
   u64 writers = plan.writers, readers = plan.readers;
   u32 i = first;
-  bool is_barrier = false, allocated = true;
-  for (; i != end && !is_barrier; i++) {
+  bool ends = false, allocated = true;
+  for (; i != end && !ends; i++) {
     const Instruction& instruction = plan.instructions[i];
     allocated = library.stencils[instruction.stencil].allocated != 0;
     if (!allocated) break;
     writers |= u64{instruction.writes_flags()} << i;
     readers |= u64{instruction.reads_flags()} << i;
-    is_barrier = (plan.words[i] & isb_mask) == isb_value;
+    ends = is_barrier(plan.words[i]);
   }
   plan.writers = writers;
   plan.readers = readers;
   plan.count = i;
-  if (is_barrier || !allocated) return allocated;
+  if (ends || !allocated) return allocated;
   return end == plan.available || (end != first && plan.instructions[end - 1].control != Control::next);
 }
 
@@ -101,7 +104,7 @@ bool plan_block(const Generation& generation, const stencil::Library& library, u
     if (last.control != Control::next && last.control != Control::branch) return true;
     plan.falls_through = true;
     // After a conditional branch go on only where nothing is translated yet, and not far: what follows may never run.
-    bool ends = plan.count == plan.readable || (plan.words[plan.count - 1] & isb_mask) == isb_value ||
+    bool ends = plan.count == plan.readable || is_barrier(plan.words[plan.count - 1]) ||
                 (last.control == Control::branch && ++branches == max_branches);
     if (!ends && last.control != Control::branch) continue;
     plan.continuation = generation.map.find(pc + 4 * plan.count);

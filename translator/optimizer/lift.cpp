@@ -320,32 +320,17 @@ void Lifter::find_arriving() {
   }
 }
 
-// What the loops that go on from a node read, itself included.
-void Lifter::find_loop_reads() {
-  loop_reads_.resize(nodes_.size());
+// Sets what nodes want of those before them: of(node, what its successors want), by iteration to the least solution.
+template <class F>
+void Lifter::find_backward(SlotSet Node::* wanted, F&& of) {
   for (bool changed = true; changed;) {
     changed = false;
-    for (u32 i = static_cast<u32>(nodes_.size()); i-- != 0;) {
-      if (!nodes_[i].in_loop) continue;
-      SlotSet reads = nodes_[i].read;
-      for (u32 next : nodes_[i].successors) reads |= loop_reads_[next];
-      changed |= reads != loop_reads_[i];
-      loop_reads_[i] = reads;
-    }
-  }
-}
-
-// Which flags are wanted where a node begins: to settle what comes from outside takes a call.
-void Lifter::find_live_flags() {
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (u32 i = static_cast<u32>(nodes_.size()); i-- != 0;) {
-      Node& node = nodes_[i];
-      SlotSet live;
-      for (u32 next : node.successors) live |= nodes_[next].live_flags;
-      live = ((live & ~node.set) | node.read) & Slots::flags();
-      changed |= live != node.live_flags;
-      node.live_flags = live;
+    for (Node& node : llvm::reverse(nodes_)) {
+      SlotSet later;
+      for (u32 next : node.successors) later |= nodes_[next].*wanted;
+      SlotSet result = of(node, later);
+      changed |= result != node.*wanted;
+      node.*wanted = result;
     }
   }
 }
@@ -355,7 +340,7 @@ void Lifter::find_live_flags() {
 SlotSet Lifter::wanted(const Node& from, u32 to) const {
   const Node& node = nodes_[to];
   SlotSet arriving = node.arriving & (~Slots::flags() | node.live_flags);
-  return node.in_loop && !from.in_loop ? arriving | loop_reads_[to] : arriving;
+  return node.in_loop && !from.in_loop ? arriving | node.loop_reads : arriving;
 }
 
 // What is in variables when a node begins, whichever way control came, by iteration to the greatest solution.
@@ -380,8 +365,11 @@ void Lifter::find_loaded() {
 // Loads what is not in variables yet as late as possible, so that an entry need not load, and keep, what few of the ways from it use.
 // What is not in variables is in Cpu: it cannot have been written since control came in.
 void Lifter::place_loads() {
-  find_loop_reads();
-  find_live_flags();
+  find_backward(&Node::loop_reads,
+                [](const Node& node, const SlotSet& later) { return node.in_loop ? node.read | later : SlotSet{}; });
+  find_backward(&Node::live_flags, [](const Node& node, const SlotSet& later) {
+    return ((later & ~node.set) | node.read) & Slots::flags();
+  });
   find_loaded();
   for (u32 i = 0; i < entry_nodes_.size(); i++) {
     builder_.SetInsertPoint(entry_ends_[i]);
@@ -417,6 +405,7 @@ void Lifter::write_states_back() {
     builder_.SetInsertPoint(write_back.before);
     const Node& node = nodes_[write_back.node];
     SlotSet set = write_back.written | (node.arriving & write_back.passing);
+    set &= ~Slots::flags();
     if (write_back.carries) set &= ~Slots::carried();
     if (write_back.trap)
       map_state(write_back, set);

@@ -57,7 +57,8 @@ struct Node {
   SlotSet read, set;           // what it reads before it sets it; what it sets
   SlotSet loaded;              // what is in variables when it begins, whichever way control came
   SlotSet wanted;              // what must be when it ends, because of where control goes on
-  SlotSet live_flags;          // which flags are read before they are set, here or further on
+  SlotSet loop_reads;          // what the loops that go on from it read, itself included
+  SlotSet live_flags;  // which flags are read before they are set, here or further on: to settle others takes a call
   std::vector<u32> successors;
 };
 
@@ -118,8 +119,8 @@ class Lifter {
   // Entries and the state.
   u32 entry_at(u32 context, u32 offset, bool in_map);
   void build_entries();
-  void find_loop_reads();
-  void find_live_flags();
+  template <class F>
+  void find_backward(SlotSet Node::* wanted, F&& of);
   void find_loaded();
   void place_loads();
   void load(const SlotSet& set);
@@ -178,7 +179,6 @@ class Lifter {
   std::vector<i32> exits_;
   std::map<i64, u16> exit_index_;
   std::vector<Call> calls_;
-  std::vector<SlotSet> loop_reads_;  // by node: what the loops from it on read
   u32 lifted_ = 0;
   llvm::DISubprogram* lines_ = nullptr;  // null: no debugging information
 

@@ -188,13 +188,10 @@ void Slots::write_lazy_flags(IRBuilder<>& builder, Value* kind, Value* a, Value*
 }
 
 void Slots::pack_flags(IRBuilder<>& builder) {
-  Value* packed = builder.getInt64(0);
-  for (int slot = first_flag; slot < first_vector; slot++) {
-    Value* flag = builder.CreateZExt(builder.CreateLoad(builder.getInt8Ty(), variable(slot)), builder.getInt64Ty());
-    packed = builder.CreateOr(packed, builder.CreateShl(flag, static_cast<u64>(8 * (slot - first_flag))));
-  }
-  write_lazy_flags(builder, builder.getInt32(static_cast<u32>(aarch64::LazyFlags::packed)), packed,
-                   llvm::PoisonValue::get(builder.getInt64Ty()));
+  SlotSet all;
+  Value* packed = read(builder, static_cast<i64>(offset_of(first_flag)), builder.getInt32Ty(), all);
+  write_lazy_flags(builder, builder.getInt32(static_cast<u32>(aarch64::LazyFlags::packed)),
+                   builder.CreateZExt(packed, builder.getInt64Ty()), llvm::PoisonValue::get(builder.getInt64Ty()));
 }
 
 void Slots::load(IRBuilder<>& builder, const SlotSet& set) {
@@ -207,7 +204,7 @@ void Slots::load(IRBuilder<>& builder, const SlotSet& set) {
 
 void Slots::write_back(IRBuilder<>& builder, const SlotSet& set) {
   for (int slot = 0; slot < slot_count; slot++) {
-    if (flags().test(static_cast<size_t>(slot)) || !set.test(static_cast<size_t>(slot))) continue;
+    if (!set.test(static_cast<size_t>(slot))) continue;
     builder.CreateStore(builder.CreateLoad(variables_[slot]->getAllocatedType(), variables_[slot]),
                         address(builder, slot));
   }
@@ -216,7 +213,7 @@ void Slots::write_back(IRBuilder<>& builder, const SlotSet& set) {
 void Slots::read_all(IRBuilder<>& builder, const SlotSet& set, std::vector<Value*>& values,
                      std::vector<LiftedFaultValue>& fields) {
   for (int slot = 0; slot < slot_count; slot++) {
-    if (flags().test(static_cast<size_t>(slot)) || !set.test(static_cast<size_t>(slot))) continue;
+    if (!set.test(static_cast<size_t>(slot))) continue;
     values.push_back(builder.CreateLoad(variables_[slot]->getAllocatedType(), variables_[slot]));
     fields.push_back({static_cast<u16>(offset_of(slot)), static_cast<u16>(size_of(slot)), {}});
   }

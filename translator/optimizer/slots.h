@@ -24,7 +24,7 @@ class Slots {
   bool rewrite(llvm::Instruction& access, i64 offset, SlotSet& written, SlotSet& read);
 
   static SlotSet flags() { return SlotSet(0xf) << 32; }
-  // They are written whenever flags are, and it is they that Cpu gets back, not the flags themselves.
+  // They are written whenever flags are, and it is they that go back to Cpu, not the flags themselves.
   static SlotSet lazy_flags() { return SlotSet(7) << 68; }
   static SlotSet carried();  // stencil/carried.h
 

@@ -17,6 +17,7 @@ namespace ferry::stencil {
 
 // Patches one hole of a stencil pasted at write/run with `value`.
 void patch_hole(Patch patch, u8* write, u64 run, u64 value);
+
 // Code that can be redirected starts at addresses of this alignment.
 inline constexpr u64 patchable_alignment = 8;
 
@@ -78,8 +79,9 @@ void write_return(u8* write);
 void write_carried_return(u8* write);
 bool make_carried_return(u8* site);
 // What a generation has once: position-independent code, which begins with what other landings go to and has at `unknown` what a
-// return without a call goes to, at `lookup` what goes on at the guest pc that is the second argument, with carried registers. Two jumps of patchable_alignment bytes are to follow it: to what stores carried registers and goes to
-// the second argument, and to what goes on at Cpu::pc.
+// return without a call goes to, at `lookup` what goes on at the guest pc that is the second argument, with carried registers. Two
+// jumps of patchable_alignment bytes are to follow it: to what stores carried registers and goes to the second argument, and to what
+// goes on at Cpu::pc.
 struct ReturnCode {
   const void* code;
   size_t size, unknown, lookup;
