@@ -86,6 +86,7 @@ struct ElfFailure {
   u64 found = 0, limit = 0;
 
   std::string text() const;  // "truncated: segment 2 ends at 0x3000 but the file has 0x2fff bytes"
+  const char* remedy() const;
 };
 
 // What the ELF header says of the program header table: how much more of the file parsing needs.

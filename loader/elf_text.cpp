@@ -99,4 +99,20 @@ std::string ElfFailure::text() const {
   return text.empty() ? segment_text(error, segment, found, limit) : text;
 }
 
+const char* ElfFailure::remedy() const {
+  switch (error) {
+    case ElfError::not_elf:
+      return "a program for Linux is meant, or a script that begins with #!";
+    case ElfError::not_64_bit:
+    case ElfError::not_little_endian:
+    case ElfError::unknown_machine:
+      return "get the program for AArch64";
+    case ElfError::not_a_program:
+    case ElfError::no_entry_point:
+      return "run the program that it belongs to";
+    default:
+      return "it is damaged: copy or install it again";
+  }
+}
+
 }  // namespace ferry::loader

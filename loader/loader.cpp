@@ -27,7 +27,8 @@ std::unexpected<LoadError> failed(int error, std::string text, std::string remed
 
 std::unexpected<LoadError> cannot_open(const std::string& path, Errno error) {
   int number = static_cast<int>(error);
-  if (number == ENOENT) return failed(number, path + ": no such file");
+  if (number == ENOENT)
+    return failed(number, path + ": no such file", "it is looked for in the sysroot first (--sysroot), then here");
   if (number == EACCES)
     return failed(number, path + ": cannot be run: not a regular file, or no permission to read and execute it",
                   "chmod +rx");
@@ -47,7 +48,7 @@ std::unexpected<LoadError> no_interpreter(const std::string& interpreter, const 
 std::expected<Elf, LoadError> read_elf(const File& file, const std::string& path, std::span<const u8> start,
                                        std::optional<Isa> native) {
   auto header = parse_elf_header(start, file.size());
-  if (!header) return failed(ENOEXEC, path + ": " + header.error().text());
+  if (!header) return failed(ENOEXEC, path + ": " + header.error().text(), header.error().remedy());
   if (native == header->isa) {
     Elf elf;
     elf.isa = header->isa;
@@ -64,7 +65,7 @@ std::expected<Elf, LoadError> read_elf(const File& file, const std::string& path
     table = std::span(elsewhere).first(*count);
   }
   auto elf = parse_program_headers(*header, table, file.size());
-  if (!elf) return failed(ENOEXEC, path + ": " + elf.error().text());
+  if (!elf) return failed(ENOEXEC, path + ": " + elf.error().text(), elf.error().remedy());
   return std::move(*elf);
 }
 
@@ -73,7 +74,7 @@ std::expected<std::string, LoadError> read_interpreter_path(const File& file, co
   auto count = file.read_at(elf.interpreter_offset, bytes);
   if (!count) return cannot_open(path, count.error());
   auto name = parse_interpreter(std::span(bytes).first(*count));
-  if (!name) return failed(ENOEXEC, path + ": " + name.error().text());
+  if (!name) return failed(ENOEXEC, path + ": " + name.error().text(), name.error().remedy());
   return std::string(*name);
 }
 
@@ -122,7 +123,9 @@ std::expected<void, LoadError> open_through_scripts(Opened& opened, LoadRequest&
     std::string script = opened.path;
     if (depth == script_depth_limit) return failed(ELOOP, script + ": more than five #! lines lead to one another");
     auto line = parse_script_line(opened.start().first(std::min(opened.size, script_line_limit)));
-    if (!line) return failed(ENOEXEC, script + ": its #! line names no interpreter, or not within 256 bytes");
+    if (!line)
+      return failed(ENOEXEC, script + ": its #! line names no interpreter, or not within 256 bytes",
+                    "write the interpreter's path there");
     opened.path = line->interpreter;
     prepend_interpreter(request.arguments, std::move(*line), script);
     opened.host_path = resolve(request, opened.path);
