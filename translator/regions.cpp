@@ -71,6 +71,16 @@ std::string name_of(u64 pc) {
   return options.name_of ? options.name_of(pc) + " (" + digits + ")" : digits;
 }
 
+// This thread's branch cache would go on naming the blocks that the region's entries took the place of, which only jump there.
+void renew_branch_cache(const cache::Generation& generation, const Region& region, u64 base) {
+  if (this_thread == nullptr || this_thread->generation != &generation) return;
+  for (const optimizer::Entry& entry : region.entries) {
+    u64 pc = base + entry.offset;
+    aarch64::JumpCacheEntry& known = this_thread->jump_cache[aarch64::jump_cache_index(pc)];
+    if (entry.in_map && known.pc == pc) known.code = reinterpret_cast<const void*>(generation.map.find(pc));
+  }
+}
+
 bool install_locked(u64 base, const Region& region) {
   if (!optimizer::matches_guest(region, base, executable_ranges) || !optimizer::helpers_known(region)) {
     counters.discarded_regions++;
@@ -84,6 +94,7 @@ bool install_locked(u64 base, const Region& region) {
     note_translated(base + stretch.offset, base + stretch.offset + 4 * stretch.words.size());
   optimizer::install(*current.load(std::memory_order_relaxed), region, base);
   cache::Generation& generation = *current.load(std::memory_order_relaxed);
+  renew_branch_cache(generation, region, base);
   if (perf::reporter) perf::reporter->region_added(generation, generation.regions.regions.back());
   counters.installed_regions++;
   counters.region_bytes += region.code.size();

@@ -196,6 +196,7 @@ void attach(Cpu& cpu) {
   stencil::initialize_fp_control(cpu);
   std::lock_guard guard(lock);
   attached.push_back(&cpu);
+  this_thread = &cpu;
   Generation* generation = current.load(std::memory_order_relaxed);
   generation->threads++;
   cpu.generation = generation;
@@ -208,6 +209,7 @@ void detach(Cpu& cpu) {
   stencil::drop_return_stack(cpu);
   std::lock_guard guard(lock);
   std::erase(attached, &cpu);
+  this_thread = nullptr;
   stop_watching_time(cpu);
   release(static_cast<Generation*>(cpu.generation));
   cpu.generation = nullptr;

@@ -163,6 +163,10 @@ void Generation::drop(const InstalledRegion& region) {
     // Before it is what stores the registers and goes to the thunk too.
     stencil::redirect(code.writable(carried), carried, carried - stencil::argument_jump_size);
   }
+  for (auto [jump, entry] : region.returns) {
+    u64 run = code.run_base() + jump;
+    stencil::redirect(code.writable(run), run, code.run_base() + entry - stencil::carried_entry);
+  }
 }
 
 void Generation::redirect(u64 from, u64 to) {

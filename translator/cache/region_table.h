@@ -37,10 +37,16 @@ struct GuestRange {
   u64 begin, end;
 };
 
+// The jump by which a call of a region's comes back to it. It goes past the entry, which would only jump again, as long as the region lives.
+struct RegionReturn {
+  u32 jump, entry;
+};
+
 struct InstalledRegion {
   u32 begin, end;  // of its code
   u32 first_entry, entry_count;
   std::vector<GuestRange> ranges;
+  std::vector<RegionReturn> returns;
 };
 
 class RegionTable {

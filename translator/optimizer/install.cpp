@@ -70,6 +70,7 @@ class Installer {
   u64 pc_of(i64 offset) const { return base_ + static_cast<u64>(offset); }
   size_t entry_thunk(size_t i) const { return first_thunk_ + i * entry_size; }
   u64 entry_code(size_t i) const { return run(entry_thunk(i) + exact_at); }
+  u64 inside(size_t entry) const { return run(code_ + region_.entries[entry].code); }
   size_t exit_thunk(size_t i) const {
     return entry_thunk(region_.entries.size()) + i * exit_size + stencil::carried_entry;
   }
@@ -86,11 +87,10 @@ class Installer {
     for (size_t i = 0; i < region_.entries.size(); i++) {
       const Entry& entry = region_.entries[i];
       size_t thunk = entry_thunk(i);
-      u64 inside = run(code_ + entry.code);
       stencil::write_thunk(write(thunk), run(thunk), generation_.poll_stub);
       argument_jump(thunk + stale_at, entry_code(i), generation_.store_carried);
-      stencil::redirect(write(thunk + carried_at), run(thunk + carried_at), inside);
-      argument_jump(thunk + exact_at, inside, run(code_ + region_.loader));
+      stencil::redirect(write(thunk + carried_at), run(thunk + carried_at), inside(i));
+      argument_jump(thunk + exact_at, inside(i), run(code_ + region_.loader));
       generation_.regions.entries.push(
           {pc_of(entry.offset), static_cast<u32>(thunk), static_cast<u32>(thunk + exact_at)});
     }
@@ -118,7 +118,8 @@ class Installer {
              other = jump + stencil::patchable_alignment;
       stencil::write_carried_call(write(code), run(code), pc, carried_target(call));
       stencil::write_landing(write(landing), run(landing), run(other), true);
-      stencil::redirect(write(jump), run(jump), back - stencil::carried_entry);
+      stencil::redirect(write(jump), run(jump), to_exit ? back - stencil::carried_entry : inside(call.back));
+      if (!to_exit) returns_.push_back({static_cast<u32>(jump), static_cast<u32>(entry_thunk(call.back) + exact_at)});
       stencil::write_other_landing(write(other), run(other), back, generation_.other_landing);
     }
   }
@@ -201,7 +202,8 @@ class Installer {
                                      static_cast<u32>(end_),
                                      first_entry,
                                      static_cast<u32>(region_.entries.size()),
-                                     {}};
+                                     {},
+                                     std::move(returns_)};
     for (const Stretch& stretch : region_.stretches)
       installed.ranges.push_back({pc_of(stretch.offset), pc_of(stretch.offset) + 4 * stretch.words.size()});
     generation_.regions.add(std::move(installed));
@@ -235,6 +237,7 @@ class Installer {
   const Region& region_;
   u64 base_;
   size_t first_thunk_, code_, end_;  // offsets into code memory
+  std::vector<cache::RegionReturn> returns_;
 };
 
 }  // namespace
