@@ -6,6 +6,7 @@
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/Analysis/LoopInfo.h"
 #include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/Dominators.h"
 #include "llvm/IR/IRBuilder.h"
@@ -57,12 +58,13 @@ bool is_pure(const Instruction& instruction) {
 // The values of hot blocks that, directly or through each other, only cold blocks use.
 class ColdValues {
  public:
-  explicit ColdValues(llvm::Function& function) {
+  ColdValues(llvm::Function& function, const llvm::LoopInfo& loops) {
     llvm::SmallVector<const Instruction*, 64> excluded;
     for (BasicBlock& block : function) {
       if (is_cold(block)) continue;
       for (Instruction& instruction : block) {
-        if (is_pure(instruction) || llvm::isa<PHINode>(instruction)) values_.insert(&instruction);
+        if (is_pure(instruction) || (llvm::isa<PHINode>(instruction) && loops.getLoopFor(&block) != nullptr))
+          values_.insert(&instruction);
       }
     }
     for (const Value* value : values_) {
@@ -121,7 +123,7 @@ using Path = std::vector<Edge>;
 // Computes cold values anew in a cold block.
 class Mover {
  public:
-  Mover(llvm::Function& function, const llvm::DominatorTree& dominators) : dominators_(dominators), cold_(function) {}
+  Mover(llvm::Function& function, const llvm::DominatorTree& dominators, const llvm::LoopInfo& loops) : dominators_(dominators), cold_(function, loops) {}
 
   void move_into(BasicBlock& block) {
     made_.clear();
@@ -264,7 +266,7 @@ class Mover {
 }  // namespace
 
 llvm::PreservedAnalyses ColdCodePass::run(llvm::Function& function, llvm::FunctionAnalysisManager& analyses) {
-  Mover mover(function, analyses.getResult<llvm::DominatorTreeAnalysis>(function));
+  Mover mover(function, analyses.getResult<llvm::DominatorTreeAnalysis>(function), analyses.getResult<llvm::LoopAnalysis>(function));
   for (BasicBlock& block : function) {
     if (is_cold(block)) mover.move_into(block);
   }
