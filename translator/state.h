@@ -13,10 +13,10 @@ namespace ferry::translator {
 inline Options options;
 inline std::mutex lock;  // translation, linking, invalidation, generations
 inline std::atomic<cache::Generation*> current;
-inline std::vector<cache::Generation*> living;  // under the lock: the current one, and older ones threads still run in
-inline std::vector<Cpu*> attached;              // under the lock
+inline std::vector<cache::Generation*> living;   // under the lock: the current one, and older ones threads still run in
+inline std::vector<Cpu*> attached;               // under the lock
 inline thread_local Cpu* this_thread = nullptr;  // of those, or null
-inline Stats counters;                          // under the lock
+inline Stats counters;                           // under the lock
 inline cache::ExecutableRanges executable_ranges;  // under the lock
 
 // Under the lock.

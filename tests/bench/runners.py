@@ -48,7 +48,8 @@ class Runner:
 
 
 class Optimizer:
-    """ferry's optimiser with a store of this bench's: ended between measurements, and waited for. What it took adds up."""
+    """ferry's optimiser with a store of this bench's, which makes it a process of its own: ended between measurements, and waited
+    for. What it took adds up."""
 
     PHASES = ("lift", "optimise", "generate", "pack")
 
@@ -73,14 +74,6 @@ class Optimizer:
 
     def processes(self):
         return [process for process, words in self.command_lines() if f"directory={self.cache}" in words]
-
-    def wait_for_others(self, seconds=70):
-        """Somebody else's optimiser of the same ferry would serve this bench's guests. False: it does not end."""
-        for _ in range(seconds * 10):
-            if not any(f"directory={self.cache}" not in words for _, words in self.command_lines()):
-                return True
-            time.sleep(0.1)
-        return False
 
     @staticmethod
     def cpu(processes):

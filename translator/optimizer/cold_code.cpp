@@ -123,7 +123,8 @@ using Path = std::vector<Edge>;
 // Computes cold values anew in a cold block.
 class Mover {
  public:
-  Mover(llvm::Function& function, const llvm::DominatorTree& dominators, const llvm::LoopInfo& loops) : dominators_(dominators), cold_(function, loops) {}
+  Mover(llvm::Function& function, const llvm::DominatorTree& dominators, const llvm::LoopInfo& loops)
+      : dominators_(dominators), cold_(function, loops) {}
 
   void move_into(BasicBlock& block) {
     made_.clear();
@@ -266,7 +267,8 @@ class Mover {
 }  // namespace
 
 llvm::PreservedAnalyses ColdCodePass::run(llvm::Function& function, llvm::FunctionAnalysisManager& analyses) {
-  Mover mover(function, analyses.getResult<llvm::DominatorTreeAnalysis>(function), analyses.getResult<llvm::LoopAnalysis>(function));
+  Mover mover(function, analyses.getResult<llvm::DominatorTreeAnalysis>(function),
+              analyses.getResult<llvm::LoopAnalysis>(function));
   for (BasicBlock& block : function) {
     if (is_cold(block)) mover.move_into(block);
   }

@@ -101,7 +101,7 @@ class Packer {
 
   // Appends `bytes` bytes at an alignment; returns where.
   u32 append(llvm::StringRef bytes, u64 alignment) {
-    region_.code.resize(llvm::alignTo(region_.code.size(), alignment));
+    region_.code.resize(llvm::alignTo(region_.code.size(), alignment), padding);
     u32 at = static_cast<u32>(region_.code.size());
     region_.code.insert(region_.code.end(), bytes.bytes_begin(), bytes.bytes_end());
     return at;

@@ -100,8 +100,41 @@ void expect_same(const std::string& text) {
   }
 }
 
-// Where the functions below end: only the cold way out wants %result.
+// A loop, for outside of one what is chosen by the way that control came stays where it is; and where it ends: only the cold way out
+// wants %result.
+const std::string beginning = R"(
+define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+  br label %begin
+begin:
+  %round = phi i64 [ 0, %0 ], [ %next_round, %again ]
+)";
+const std::string repeating = R"(
+again:
+  %next_round = add i64 %round, 1
+  %more_rounds = icmp ult i64 %next_round, 2
+  br i1 %more_rounds, label %begin, label %exit
+)";
 const std::string ending = R"(
+  %hot = icmp ult i64 %c, 2
+  br i1 %hot, label %again, label %fault
+)" + repeating + R"(
+exit:
+  store i64 %a, ptr %out
+  ret void
+fault:
+  store i64 %result, ptr %out
+  ret void
+})";
+
+const std::string cold_choice = R"(
+define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+  %first = icmp eq i64 %a, %c
+  br i1 %first, label %join, label %more
+more:
+  %product = mul i64 %a, %b
+  br label %join
+join:
+  %result = phi i64 [ 11, %0 ], [ %product, %more ]
   %hot = icmp ult i64 %c, 2
   br i1 %hot, label %exit, label %fault
 exit:
@@ -113,8 +146,7 @@ fault:
 })";
 
 // Phis of one block need not list its edges in the same order.
-const std::string orders = R"(
-define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+const std::string orders = beginning + R"(
   switch i64 %a, label %other [ i64 1, label %one
                                 i64 2, label %two ]
 one:
@@ -129,7 +161,8 @@ join:
   %x = phi i64 [ %x1, %one ], [ 77, %two ], [ %b, %other ]
   %y = phi i64 [ 5, %other ], [ %y2, %two ], [ 6, %one ]
   %hot = icmp ult i64 %c, 2
-  br i1 %hot, label %exit, label %fault
+  br i1 %hot, label %again, label %fault
+)" + repeating + R"(
 exit:
   store i64 %x, ptr %out
   ret void
@@ -138,6 +171,15 @@ fault:
   store i64 %y, ptr %at
   ret void
 })";
+
+// Outside a loop the way out is as hot as what leads to it.
+TEST(ColdCode, ChoicesStayOutsideLoops) {
+  Shape shape(cold_choice);
+  ASSERT_TRUE(shape.good());
+  shape.move();
+  EXPECT_EQ(shape.count(llvm::Instruction::Mul, false), 1);
+  EXPECT_EQ(shape.count(llvm::Instruction::Select, true), 0);
+}
 
 TEST(ColdCode, PhisMayListEdgesInAnyOrder) {
   expect_same(orders);
@@ -231,15 +273,14 @@ exit:
 TEST(ColdCode, NestedLoops) { expect_same(nested); }
 
 // What a condition kept from being computed is not computed anew without it.
-const std::string guarded = R"(
-define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+const std::string guarded = beginning + R"(
   %safe = icmp ne i64 %b, 0
   br i1 %safe, label %divide, label %join
 divide:
   %quotient = udiv i64 %a, %b
   br label %join
 join:
-  %result = phi i64 [ %quotient, %divide ], [ 0, %0 ]
+  %result = phi i64 [ %quotient, %divide ], [ 0, %begin ]
 )" + ending;
 
 TEST(ColdCode, DivisionsStayUnderTheirConditions) {
@@ -251,8 +292,7 @@ TEST(ColdCode, DivisionsStayUnderTheirConditions) {
 }
 
 // A comparison of numbers raises sticky flags where one is a signaling NaN.
-const std::string compared = R"(
-define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+const std::string compared = beginning + R"(
   %wanted = icmp ult i64 %c, 9
   br i1 %wanted, label %compare, label %join
 compare:
@@ -262,9 +302,10 @@ compare:
   %flag = zext i1 %less to i8
   br label %join
 join:
-  %result = phi i8 [ 7, %0 ], [ %flag, %compare ]
+  %result = phi i8 [ 7, %begin ], [ %flag, %compare ]
   %hot = icmp ult i64 %c, 1
-  br i1 %hot, label %exit, label %fault
+  br i1 %hot, label %again, label %fault
+)" + repeating + R"(
 exit:
   store i64 %a, ptr %out
   ret void
@@ -305,8 +346,7 @@ exit:
 TEST(ColdCode, PhisOfColdBlocks) { expect_same(cold_phi); }
 
 // Two edges from one block are one edge to a phi.
-const std::string twice = R"(
-define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+const std::string twice = beginning + R"(
   %x = mul i64 %b, 7
   switch i64 %a, label %other [ i64 1, label %join
                                 i64 2, label %join
@@ -317,7 +357,7 @@ next:
 other:
   br label %join
 join:
-  %result = phi i64 [ %x, %0 ], [ %x, %0 ], [ %y, %next ], [ 1, %other ]
+  %result = phi i64 [ %x, %begin ], [ %x, %begin ], [ %y, %next ], [ 1, %other ]
 )" + ending;
 
 TEST(ColdCode, TwoEdgesFromOneBlock) { expect_same(twice); }
@@ -331,8 +371,8 @@ std::string many_edges(int count) {
     blocks += "from" + n + ":\n  %x" + n + " = add i64 %b, " + std::to_string(3 * i + 1) + "\n  br label %join\n";
     sums += ", [ %x" + n + ", %from" + n + " ]";
   }
-  return "define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {\n  switch i64 %a, label %other [\n" + cases + "]\n" +
-         blocks + "other:\n  br label %join\njoin:\n  %result = phi i64 [ 5, %other ]" + sums + ending;
+  return beginning + "  switch i64 %a, label %other [\n" + cases + "]\n" + blocks +
+         "other:\n  br label %join\njoin:\n  %result = phi i64 [ 5, %other ]" + sums + ending;
 }
 
 TEST(ColdCode, ManyEdges) {
