@@ -1,7 +1,9 @@
 // Moves to fault edges and exits what only they use: flags and addresses that would otherwise be computed on the way for a
 // fault that never comes. A loop's flags are the case that counts: at a fault they are either those that the loop was entered
 // with or those of the iteration before, so that each would be carried around. Here the loop carries one number that says which,
-// and the fault edge computes the flags again from the values that the iteration before has left.
+// and the fault edge computes the flags again from the values that the iteration before has left. Outside loops what depends on the way
+// that control came stays where it is: to choose on a way out of a function that is taken whenever the function runs only costs more (bash,
+// perl, python3 and sqlite3 took a fifth less code without).
 #pragma once
 #include "llvm/IR/BasicBlock.h"
 #include "llvm/IR/PassManager.h"

@@ -207,5 +207,35 @@ TEST(RegionPolls, ChangedCodeEndsTheLoop) {
   expect_turns(loop.guest.cpu, loop.guest.cpu.x[0]);
 }
 
+// What a region has called comes back to where its code was dropped meanwhile: to what is there now.
+TEST(RegionPolls, ReturnsAfterItsCodeHasChanged) {
+  Machine::instance();
+  handle_guest_faults();
+  Code code, callee;
+  callee.add("svc").add("ret", "rn=30");
+  code.add("blr", "rn=20").add("add_imm", "sf=1 imm12=1 rn=0 rd=0").add("brk");
+  // The return is a region's, too: registers are carried into what it returns to.
+  for (Piece piece : {Piece{code.begin(), 2, {}}, Piece{callee.at(1), 1, {}}}) {
+    auto compiled = compile_region({&piece, 1});
+    ASSERT_TRUE(compiled.has_value());
+    ASSERT_TRUE(translator::install_region(compiled->base, compiled->region));
+  }
+  Guest guest;
+  guest.cpu.x[20] = callee.begin();
+  // The first call's target is not known yet: it is not made by the return stack.
+  for (bool changed : {false, false, true}) {
+    guest.cpu.x[0] = 0;
+    ASSERT_EQ(guest.run(code.begin()).reason, translator::ExitReason::syscall);
+    EXPECT_EQ(guest.cpu.x[30], code.at(1));
+    if (changed) {
+      code.replace(1, "add_imm", "sf=1 imm12=2 rn=0 rd=0");
+      code.invalidate(1);
+      guest.cpu.budget = 1000;  // without a poll before the return
+    }
+    EXPECT_EQ(guest.run(callee.at(1)).reason, translator::ExitReason::breakpoint);
+    EXPECT_EQ(guest.cpu.x[0], changed ? 2u : 1u);
+  }
+}
+
 }  // namespace
 }  // namespace ferry::test
