@@ -209,7 +209,7 @@ void detach(Cpu& cpu) {
   stencil::drop_return_stack(cpu);
   std::lock_guard guard(lock);
   std::erase(attached, &cpu);
-  this_thread = nullptr;
+  if (this_thread == &cpu) this_thread = nullptr;
   stop_watching_time(cpu);
   release(static_cast<Generation*>(cpu.generation));
   cpu.generation = nullptr;

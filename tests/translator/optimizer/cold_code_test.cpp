@@ -100,8 +100,7 @@ void expect_same(const std::string& text) {
   }
 }
 
-// A loop, for outside of one what is chosen by the way that control came stays where it is; and where it ends: only the cold way out
-// wants %result.
+// A loop, for outside of one what is chosen by the way that control came stays where it is.
 const std::string beginning = R"(
 define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
   br label %begin
@@ -114,17 +113,20 @@ again:
   %more_rounds = icmp ult i64 %next_round, 2
   br i1 %more_rounds, label %begin, label %exit
 )";
-const std::string ending = R"(
-  %hot = icmp ult i64 %c, 2
-  br i1 %hot, label %again, label %fault
-)" + repeating + R"(
-exit:
+
+// How functions end of which only the cold way out wants %result: where %c is not less than `hot_below`.
+std::string ways_out(const std::string& hot_below, const std::string& hot, const std::string& type) {
+  return "  %hot = icmp ult i64 %c, " + hot_below + "\n  br i1 %hot, label %" + hot + ", label %fault\n" +
+         (hot == "again" ? repeating : "") + R"(exit:
   store i64 %a, ptr %out
   ret void
 fault:
-  store i64 %result, ptr %out
+  store )" +
+         type + R"( %result, ptr %out
   ret void
 })";
+}
+const std::string ending = ways_out("2", "again", "i64");
 
 const std::string cold_choice = R"(
 define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
@@ -135,15 +137,7 @@ more:
   br label %join
 join:
   %result = phi i64 [ 11, %0 ], [ %product, %more ]
-  %hot = icmp ult i64 %c, 2
-  br i1 %hot, label %exit, label %fault
-exit:
-  store i64 %a, ptr %out
-  ret void
-fault:
-  store i64 %result, ptr %out
-  ret void
-})";
+)" + ways_out("2", "exit", "i64");
 
 // Phis of one block need not list its edges in the same order.
 const std::string orders = beginning + R"(
@@ -303,16 +297,7 @@ compare:
   br label %join
 join:
   %result = phi i8 [ 7, %begin ], [ %flag, %compare ]
-  %hot = icmp ult i64 %c, 1
-  br i1 %hot, label %again, label %fault
-)" + repeating + R"(
-exit:
-  store i64 %a, ptr %out
-  ret void
-fault:
-  store i8 %result, ptr %out
-  ret void
-})";
+)" + ways_out("1", "again", "i8");
 
 TEST(ColdCode, ComparisonsThatWereNotMadeAreOfZeros) {
   expect_same(compared);
