@@ -16,6 +16,18 @@ using Unsigned = typename IntegerOfSize<size>::Unsigned;
 template <int size>
 using Signed = typename IntegerOfSize<size>::Signed;
 
+// The type of an access to memory of 1 << scale bytes.
+template <int scale>
+struct TransferHolder {
+  using Type = Unsigned<scale>;
+};
+template <>
+struct TransferHolder<4> {
+  using Type = RawVector;
+};
+template <int scale>
+using Transfer = typename TransferHolder<scale>::Type;
+
 template <class T>
 inline constexpr int size_of = sizeof(T) == 1   ? 0
                                : sizeof(T) == 2 ? 1
