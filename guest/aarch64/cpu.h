@@ -36,8 +36,8 @@ struct alignas(64) Cpu {
   alignas(16) Vector vectors[32];  // V0..V31
   u32 fpcr, fpsr;                  // fpsr: without what the host's sticky flags hold (read through the FP helpers)
   u64 tpidr_el0;
-  // What n, z, c and v come of where a region has left them so (translator/aarch64/lazy_flags.h): when flags_kind is not 0, they are out
-  // of date. Never while blocks run, nor while translated code does not.
+  // What n, z, c and v come of where translated code has left them so (translator/aarch64/lazy_flags.h): when flags_kind is not 0, they
+  // are out of date. Never while translated code does not run.
   u64 flags_a, flags_b;
   u32 flags_kind;
   // The local exclusive monitor: LDXR remembers address, size and value, STXR compares and swaps.

@@ -9,6 +9,8 @@
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <span>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -340,6 +342,71 @@ TEST_F(Baseline, DeadFlagsAreNotComputedButLiveOnesAre) {
   EXPECT_EQ(1u, guest.cpu.x[1]);
   EXPECT_EQ(1, guest.cpu.z);
   EXPECT_EQ(1, guest.cpu.c);
+}
+
+// A flag setter and a branch on them are one stencil, which leaves the flags lazy; with something between the two they are not.
+struct Setter {
+  const char *row, *fields;
+};
+constexpr Setter paired_setters[] = {
+    {"cmp_imm", "sf=1 imm12=5 rn=0"},
+    {"cmp_imm", "sf=0 sh=1 imm12=4095 rn=0"},
+    {"cmp_reg", "sf=1 rm=1 rn=0"},
+    {"cmp_reg", "sf=0 rm=1 rn=0"},
+    {"subs_imm", "sf=0 imm12=1 rn=0 rd=0"},
+    {"subs_reg", "sf=1 rm=1 rn=0 rd=1"},
+    {"subs_ext", "sf=1 option=6 rm=1 rn=0 rd=2"},
+    {"adds_imm", "sf=1 imm12=1 rn=0 rd=2"},
+    {"adds_imm", "sf=0 imm12=1 rn=0 rd=2"},
+    {"tst_imm", "sf=1 N=1 immr=0 imms=63 rn=0"},
+    {"tst_imm", "sf=0 N=0 immr=0 imms=7 rn=0"},
+    {"tst_reg", "sf=0 rm=1 rn=0"},
+    {"ands_imm", "sf=1 N=1 immr=63 imms=63 rn=0 rd=3"},
+};
+constexpr u64 compared_values[] = {0, 1, 5, 0x7fffffff, 0x80000000, 0xffffffff, u64{1} << 63, ~u64{0} >> 1, ~u64{0}};
+
+// The Cpu after the setter, whatever is between, B.cond to the next instruction, the rest, and SVC; its fields up to and with the flags.
+std::vector<u8> after_setter(Setter setter, bool apart, u32 cond, std::span<const Setter> rest, u64 a, u64 b) {
+  Code code;
+  code.add(setter.row, setter.fields);
+  if (apart) code.add("add_imm", "sf=1 imm12=0 rn=9 rd=9");
+  code.add("b_cond", "cond=" + std::to_string(cond) + " imm19=1");
+  for (auto [row, fields] : rest) code.add(row, fields);
+  code.add("svc");
+  Guest guest;
+  guest.cpu.x[0] = a;
+  guest.cpu.x[1] = b;
+  guest.cpu.x[5] = 0x1000;
+  guest.run(code.begin());
+  EXPECT_EQ(0u, guest.cpu.flags_kind);
+  auto* bytes = reinterpret_cast<const u8*>(&guest.cpu);
+  return {bytes, bytes + offsetof(Cpu, pc)};
+}
+
+TEST_F(Baseline, FlagsThatABranchLeavesLazyAreWhatTheyAre) {
+  const std::vector<Setter> rests[] = {
+      {},                                 // who leaves knows them
+      {{"ldr_imm", "size=3 rn=5 rt=6"}},  // and who faults
+      {{"mrs_nzcv", "rt=10"}},            // the next block reads them
+      {{"csinc", "sf=1 rm=0 rn=1 cond=8 rd=10"}, {"csinc", "sf=1 rm=0 rn=1 cond=12 rd=11"}},  // more than once
+      {{"adcs", "sf=1 rm=1 rn=0 rd=10"}, {"mrs_nzcv", "rt=11"}},                              // reads and sets them
+      {{"b_cond", "cond=2 imm19=1"}, {"b_cond", "cond=11 imm19=2"}, {"add_imm", "sf=1 imm12=1 rn=10 rd=10"}},
+      {{"adds_imm", "sf=0 imm12=7 rn=1 rd=10"}},  // sets others
+      {{"adds_imm", "sf=1 imm12=7 rn=1 rd=10"}, {"ldr_imm", "size=3 rn=5 rt=6"}},
+      {{"cmp_reg", "sf=1 rm=0 rn=1"}, {"b_cond", "cond=3 imm19=1"}, {"mrs_nzcv", "rt=10"}},  // lazy once more
+      {{"cmp_reg", "sf=1 rm=0 rn=1"}, {"csinc", "sf=1 rm=0 rn=1 cond=10 rd=10"}},
+  };
+  for (const Setter& setter : paired_setters) {
+    for (size_t i = 0; i < std::size(rests); i++) {
+      for (u64 a : compared_values) {
+        u64 b = compared_values[(a + i) % std::size(compared_values)];
+        u32 cond = static_cast<u32>((a + 3 * i) % 14);
+        ASSERT_EQ(after_setter(setter, true, cond, rests[i], a, b), after_setter(setter, false, cond, rests[i], a, b))
+            << setter.row << " " << setter.fields << ", rest " << i << ", of " << a << " and " << b << ", condition "
+            << cond;
+      }
+    }
+  }
 }
 
 TEST_F(Baseline, PrintsWhatTranslationCosts) {

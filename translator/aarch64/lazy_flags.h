@@ -1,6 +1,6 @@
-// The condition flags as a region leaves them on its way out: not computed, but what they are to be computed of, since whatever comes next
-// hardly ever reads them before it sets them. Blocks and everything else know only the flags themselves: settle_flags() makes them when
-// control goes from a region to anything but another one.
+// The condition flags as a region leaves them on its way out, and a block after a compare and branch: not computed, but what they are to
+// be computed of, since whatever comes next hardly ever reads them before it sets them. Who reads them in Cpu calls settle_flags()
+// before, and who writes them there ends their being lazy. What is not translated code knows only the flags themselves.
 // Freestanding: semantic functions name these.
 #pragma once
 #include "guest/aarch64/cpu.h"
@@ -20,7 +20,29 @@ enum class LazyFlags : u32 {
   subtract_64 = compared | carry_compared,
   logical_32 = compared | 32,  // of the result a; b is 0
   logical_64 = compared,
+  wanted = 1 << 11,  // in the Cpu of a stencil that leaves them lazy, not in the thread's: leave_flags()
 };
+
+// In semantic functions' stencils: whether only what the flags are of will be known of them, and the condition that a branch asks for.
+[[gnu::always_inline]] inline bool flags_are_lazy(const Cpu& cpu) {
+  return (cpu.flags_kind & (static_cast<u32>(LazyFlags::wanted) | compared)) != 0;
+}
+
+// From the Cpu of a stencil, all of it known when that is compiled, to the thread's.
+[[gnu::always_inline]] inline void leave_flags(Cpu& cpu, const Cpu& stencil_cpu) {
+  u32 kind = stencil_cpu.flags_kind;
+  if ((kind & compared) != 0) {
+    cpu.flags_a = stencil_cpu.flags_a;
+    if ((kind & b_in_kind) == 0) cpu.flags_b = stencil_cpu.flags_b;
+    cpu.flags_kind = kind;
+  } else {
+    cpu.n = stencil_cpu.n;
+    cpu.z = stencil_cpu.z;
+    cpu.c = stencil_cpu.c;
+    cpu.v = stencil_cpu.v;
+    cpu.flags_kind = static_cast<u32>(LazyFlags::settled);
+  }
+}
 
 // Each flag a byte of 0 or 1, as in Cpu, also of what no region says.
 [[gnu::always_inline]] inline void settle_flags(Cpu& cpu) {

@@ -29,6 +29,7 @@ constexpr u32 max_instructions = 64;
 constexpr u32 max_branches = 4;  // of 1 to 8, the least translation for loops as fast as without a limit
 constexpr u32 words_ahead = 16;
 constexpr size_t commit_ahead = 4096;
+constexpr u64 no_operands[semantic::max_operands] = {};
 constexpr u64 page_size = 4096;
 constexpr u32 isb_mask = 0xfffff0ff, isb_value = 0xd50330df;
 
@@ -37,6 +38,7 @@ struct Plan {
   Instruction instructions[max_instructions];
   u32 words[max_instructions];
   const stencil::Body* bodies[max_instructions];  // what to paste
+  u64 settled = 0, replaced = 0;                  // bit i: before instruction i, that glue
   u64 fused = 0;                                  // bit i: with instruction i its next is pasted too
   u64 writers = 0, readers = 0;                   // of flags: bit i is instruction i
   u32 count = 0;
@@ -113,7 +115,8 @@ bool plan_block(const Generation& generation, const stencil::Library& library, u
   return plan.count != 0;
 }
 
-// Selects the stencils that leave flags alone where the flags are dead: where others are written before anything can see them.
+// Selects the stencils that leave flags alone where the flags are dead: where others are written before anything can see them. They are
+// no writers any more.
 void drop_dead_flags(Plan& plan) {
   for (u64 rest = plan.writers; (rest & (rest - 1)) != 0; rest &= rest - 1) {
     u32 i = static_cast<u32>(__builtin_ctzll(rest)), next = static_cast<u32>(__builtin_ctzll(rest & (rest - 1)));
@@ -122,7 +125,9 @@ void drop_dead_flags(Plan& plan) {
     auto may_show = [&](u32 at) { return plan.instructions[at].control != Control::next || may_fault(plan.words[at]); };
     u32 at = i + 1;
     while (at <= next && !may_show(at)) at++;
-    if (at > next) plan.instructions[i].stencil--;
+    if (at <= next) continue;
+    plan.instructions[i].stencil--;
+    plan.writers &= ~(u64{1} << i);
   }
 }
 
@@ -177,6 +182,7 @@ void select_stencils(Plan& plan, const stencil::Library& library) {
   constexpr u64 none = ~u64{0};
   u64 last = none;            // the slot whose value travels in `last`
   bool flags_travel = false;  // an instruction of this block has set them
+  bool flags_lazy = true;     // or may be
   plan.body_size = library.body(stencil_of(Glue::block_entry)).size;
   for (u32 i = 0; i < plan.count; i++) {
     const Instruction& instruction = plan.instructions[i];
@@ -191,8 +197,20 @@ void select_stencils(Plan& plan, const stencil::Library& library) {
     bool has_result = stencil.result != 0;
     u64 result = instruction.operands[stencil.result - has_result];
     last = __builtin_unpredictable(has_result) ? result : last;
+    if (((plan.readers | plan.writers) >> i & 1) == 0) continue;
+    if (flags_lazy && (plan.readers >> i & 1) != 0) {
+      plan.settled |= u64{1} << i;
+      plan.body_size += library.body(stencil_of(Glue::settle_flags)).size;
+      flags_lazy = false;
+    }
     if (!writes_flags) continue;
-    flags_travel = pair == 0;  // they do not travel out of a branch
+    if (flags_lazy && pair == 0) {
+      plan.replaced |= u64{1} << i;
+      plan.body_size += library.body(stencil_of(Glue::replace_flags)).size;
+    }
+    // They do not travel out of a branch, before which they are left lazy.
+    flags_lazy = pair != 0;
+    flags_travel = pair == 0;
     if (pair != 0) i++;
   }
   if (plan.undefined) plan.body_size += library.body(stencil_of(Glue::leave_at)).size;
@@ -271,7 +289,6 @@ void paste_behind_thunks(Placer& placer, Control control, u64 landing) {
   stencil::write_other_landing(placer.cursor.write, placer.cursor.run, landing, placer.generation.other_landing);
   placer.skip(stencil::other_landing_size);
   if (control != Control::indirect_call) return;
-  constexpr u64 no_operands[semantic::max_operands] = {};
   placer.paste(Glue::go_to_pc, no_operands, placer.generation.dispatch);
   placer.align();
 }
@@ -283,6 +300,8 @@ void paste_body(Placer& placer, const Plan& plan, u64 pc, u64 entry, Edges& edge
   for (u32 i = 0; i < plan.count; i++) {
     const Instruction& instruction = plan.instructions[i];
     offsets[i] = static_cast<u16>(placer.cursor.run - entry);
+    if ((plan.settled >> i & 1) != 0) placer.paste(Glue::settle_flags, no_operands, 0);
+    if ((plan.replaced >> i & 1) != 0) placer.paste(Glue::replace_flags, no_operands, 0);
     u64 taken = generation.dispatch;
     if (instruction.control == Control::branch || instruction.control == Control::jump) {
       u64 target = raw(instruction.target());
@@ -313,7 +332,7 @@ Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to
   u64 pc = raw(guest_pc);
   static Plan plan;  // under the translation lock
   plan.count = plan.available = 0;
-  plan.writers = plan.readers = plan.fused = 0;
+  plan.writers = plan.readers = plan.fused = plan.settled = plan.replaced = 0;
   plan.undefined = plan.falls_through = false;
   plan.continuation = 0;
   plan.readable = static_cast<u32>((page_size - (pc & (page_size - 1))) / 4);
@@ -350,7 +369,6 @@ Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to
               static_cast<u32>(generation.offsets.size()),
               plan.count,
               cache::no_block};
-  constexpr u64 no_operands[semantic::max_operands] = {};
   placer.paste(Glue::block_entry, no_operands, begin);
   paste_body(placer, plan, pc, entry, edges);
   if (is_call(last)) paste_call(placer, plan.instructions[plan.count - 1], edges);

@@ -30,13 +30,16 @@ FERRY_INLINE Leave leave_at(Cpu& cpu, Imm64 pc, UImm reason, Imm64 operand) {
 
 FERRY_INLINE Leave leave(Cpu&, UImm reason) { return {reason}; }
 
+SEM settle_flags(Cpu& cpu) { aarch64::settle_flags(cpu); }
+
+SEM replace_flags(Cpu& cpu) { cpu.flags_kind = static_cast<u32>(aarch64::LazyFlags::settled); }
+
 template <class... Values>
 PRESERVE_NONE void store_carried(BiasedCpu* biased, void* code, Values... values) {
   static_assert(sizeof...(Values) == stencil::carried_count);
   auto* registers = reinterpret_cast<u64*>(unbiased(biased));
   const u32* slot = stencil::carried_registers;
   ((registers[*slot++] = values), ...);
-  aarch64::settle_flags(*unbiased(biased));
   using Code = PRESERVE_NONE void (*)(BiasedCpu*, void*, Values...);
   [[clang::musttail]] return reinterpret_cast<Code>(code)(biased, code, values...);
 }
@@ -56,6 +59,8 @@ using CarriedCode = PRESERVE_NONE void (*)(BiasedCpu*, void*, u64, u64, u64, u64
     {stencil_of(Glue::leave_at), &Reading<&leave_at>::stencil<-1, FlagUse{}>, 0},
     {stencil_of(Glue::go_to_pc), &go_to_pc, 0},
     {stencil_of(Glue::leave), &Reading<&leave>::stencil<-1, FlagUse{}>, 0},
+    {stencil_of(Glue::settle_flags), &Reading<&settle_flags>::stencil<-1, FlagUse{}>, 0},
+    {stencil_of(Glue::replace_flags), &Reading<&replace_flags>::stencil<-1, FlagUse{}>, 0},
 };
 
 }  // namespace ferry::baseline

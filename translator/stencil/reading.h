@@ -103,6 +103,7 @@ struct FlagUse {
   // can be thought to change.
   bool separate = false;
   bool from_registers = false;
+  bool lazy = false;  // leaves them lazy (lazy_flags.h) where it can
 };
 
 #if defined(FERRY_STENCIL)
@@ -218,6 +219,7 @@ struct Reading<function> {
     Cpu* flag_cpu = cpu;
     if constexpr (flags.separate) {
       flag_cpu = &separate;
+      separate.flags_kind = static_cast<u32>(flags.lazy ? aarch64::LazyFlags::wanted : aarch64::LazyFlags::settled);
       if constexpr (flags.from_registers) {
         separate.n = static_cast<u8>(n);
         separate.z = static_cast<u8>(z);
@@ -240,7 +242,10 @@ struct Reading<function> {
     } else {
       auto result = with_holes<forwarded>(cpu, *flag_cpu, last, IntsBelow<operand_count>{});
       // After a branch hardly anything reads the flags again: they do not travel on from there.
-      if constexpr (flags.writes && flags.separate) copy_flags(*cpu, separate);
+      if constexpr (flags.lazy)
+        leave_flags(*cpu, separate);
+      else if constexpr (flags.writes && flags.separate)
+        copy_flags(*cpu, separate);
       if constexpr (control == Control::branch) {
         // What travels is the same on both ways: clang would rather load what the condition tells of it on each way anew. Not
         // where the host's flags decide, which the assembly would destroy.

@@ -14,30 +14,29 @@ template <class W>
 using SignedWord = SignedOf<sizeof(W) == 8>;
 
 // AddWithCarry() for a + b, and for a - b, where C is "no borrow".
-#if defined(FERRY_STENCIL) && defined(__x86_64__)
-// The host instruction's flags are the guest's; clang would compute N and V from the result.
 template <class W>
 FERRY_INLINE W add_with_flags(Cpu& cpu, W a, W b) {
+#if defined(FERRY_STENCIL) && defined(__x86_64__)
+  // The host instruction's flags are the guest's; clang would compute N and V from the result.
   asm("add %5, %0" : "+r"(a), "=@ccs"(cpu.n), "=@cce"(cpu.z), "=@ccc"(cpu.c), "=@cco"(cpu.v) : "r"(b));
   return a;
-}
-template <class W>
-FERRY_INLINE W subtract_with_flags(Cpu& cpu, W a, W b) {
-  asm("sub %5, %0" : "+r"(a), "=@ccs"(cpu.n), "=@cce"(cpu.z), "=@ccae"(cpu.c), "=@cco"(cpu.v) : "r"(b));
-  return a;
-}
 #else
-template <class W>
-FERRY_INLINE W add_with_flags(Cpu& cpu, W a, W b) {
   W result = a + b;
   set_nz(cpu, result);
   cpu.c = result < a;
   SignedWord<W> ignored;
   cpu.v = __builtin_add_overflow(static_cast<SignedWord<W>>(a), static_cast<SignedWord<W>>(b), &ignored);
   return result;
+#endif
 }
 template <class W>
 FERRY_INLINE W subtract_with_flags(Cpu& cpu, W a, W b) {
+#if defined(FERRY_STENCIL) && defined(__x86_64__)
+  if (!flags_are_lazy(cpu)) {
+    asm("sub %5, %0" : "+r"(a), "=@ccs"(cpu.n), "=@cce"(cpu.z), "=@ccae"(cpu.c), "=@cco"(cpu.v) : "r"(b));
+    return a;
+  }
+#endif
   W result = a - b;
   set_nz(cpu, result);
   cpu.c = a >= b;
@@ -45,12 +44,23 @@ FERRY_INLINE W subtract_with_flags(Cpu& cpu, W a, W b) {
   cpu.v = cpu.n ^ static_cast<u8>(static_cast<SignedWord<W>>(a) < static_cast<SignedWord<W>>(b));
   return result;
 }
-#endif
 
-// For the optimiser: what the flags that have been set are of. Without it they are packed.
-FERRY_INLINE void note_flags([[maybe_unused]] LazyFlags kind, [[maybe_unused]] u64 a, [[maybe_unused]] u64 b = 0) {
+// What the flags that have been set are of: for the optimiser, where they are packed without it, and for stencils that leave them so.
+[[maybe_unused]] FERRY_INLINE void note_flags([[maybe_unused]] Cpu& cpu, [[maybe_unused]] LazyFlags kind,
+                                              [[maybe_unused]] u64 a, [[maybe_unused]] u64 b) {
 #if defined(FERRY_BITCODE)
   ferry_lazy_flags(static_cast<u32>(kind), a, b);
+#elif defined(FERRY_STENCIL)
+  cpu.flags_kind = static_cast<u32>(kind);
+  cpu.flags_a = a;
+  cpu.flags_b = b;
+#endif
+}
+// Of a comparison of a result with 0.
+FERRY_INLINE void note_flags_of_result(Cpu& cpu, LazyFlags kind, u64 result) {
+  note_flags(cpu, kind, result, 0);
+#if defined(FERRY_STENCIL)
+  cpu.flags_kind |= b_in_kind;
 #endif
 }
 template <class W>
@@ -69,7 +79,7 @@ template <int flags, class W>
 FERRY_INLINE W subtract_setting(Cpu& cpu, W a, W b) {
   if constexpr (flags) {
     W result = subtract_with_flags(cpu, a, b);
-    note_flags(of_difference<W>, a, b);
+    note_flags(cpu, of_difference<W>, a, b);
     return result;
   } else {
     return a - b;
@@ -238,7 +248,7 @@ FERRY_INLINE W logical_setting(Cpu& cpu, W result) {
     set_nz(cpu, result);
     cpu.c = 0;
     cpu.v = 0;
-    note_flags(of_result<W>, result);
+    note_flags_of_result(cpu, of_result<W>, result);
   }
   return result;
 }
@@ -609,7 +619,7 @@ FERRY_INLINE void compare_if(Cpu& cpu, W a, W b, UImm otherwise) {
 #if defined(FERRY_BITCODE)
     subtract_with_flags(cpu, a, b);
     keep_flags_if(cpu, holds, otherwise);
-    note_flags(holds ? of_difference<W> : LazyFlags::packed, holds ? u64{a} : otherwise, b);
+    note_flags(cpu, holds ? of_difference<W> : LazyFlags::packed, holds ? u64{a} : otherwise, b);
 #else
     if (holds)
       subtract_setting<1>(cpu, a, b);

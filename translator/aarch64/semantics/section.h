@@ -77,8 +77,8 @@ consteval StencilEntry form_entry(u64 id) {
   constexpr bool from_registers = form >= stencil::flag_form;
   StencilEntry entry{id, nullptr, static_cast<u64>(form) | static_cast<u64>(Reading::result + 1) << 8};
   if constexpr ((forwarded < 0 || Reading::has_form(forwarded)) && (!from_registers || (use.reads && use.separate)))
-    entry.code =
-        &Reading::template stencil<forwarded, semantic::FlagUse{use.reads, use.writes, use.separate, from_registers}>;
+    entry.code = &Reading::template stencil<forwarded, semantic::FlagUse{use.reads, use.writes, use.separate,
+                                                                         from_registers, use.lazy}>;
   return entry;
 }
 
@@ -125,7 +125,7 @@ consteval StencilEntry nth_pair_entry(int pair) {
   constexpr u32 variant = static_cast<u32>(n / forms_per_stencil / 16 * 2 + 1);
   if constexpr (is_allocated<decltype(selected_function<Instance, variant>())>)
     return form_entry<&semantic::Pair<selected_function<Instance, variant>(), &b_cond<cond>>::both,
-                      semantic::FlagUse{false, true, true, false}, form>(
+                      semantic::FlagUse{false, true, true, false, true}, form>(
         static_cast<u64>(pair_stencil(pair, variant, cond)));
   else
     return {};
