@@ -86,6 +86,9 @@ syscalls::Handover settings(const Options& options) {
     int fd = open(options.log_file->c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (fd < 0) fatal("log file " + *options.log_file + ": " + strerror(errno), "");
     handover.log_fd = syscalls::take_descriptor(fd);
+  } else if (options.log || options.stats) {
+    // Of its own: guests close theirs, coreutils before they end.
+    if (int fd = syscalls::take_descriptor(dup(STDERR_FILENO)); fd >= 0) handover.log_fd = fd;
   }
   handover.reference = options.reference;
   handover.chain = options.chain;

@@ -1,6 +1,7 @@
 #include "translator/optimizer/client.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -149,6 +150,12 @@ int Client::State::connect_socket(int socket_fd) {
   return ::connect(socket_fd, reinterpret_cast<sockaddr*>(&address), size) == 0 ? 0 : errno;
 }
 
+// Then the optimiser writes there too. Not to a pipe, whose reader would wait for its end, nor to a terminal.
+bool log_is_a_file() {
+  struct stat status;
+  return log_fd > 2 && fstat(log_fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 // Makes the socket that the optimiser is to listen on, which settles who starts one when several would, and lets requests wait in
 // the kernel until it is there. 0: somebody listens now, or is about to.
 int Client::State::start() {
@@ -163,7 +170,7 @@ int Client::State::start() {
                           .arguments = {"ferry-optimizer"},
                           .self = !options.self_argument.empty(),
                           .input = listener,
-                          .errors = log_fd > 2 ? log_fd : -1};
+                          .errors = log_is_a_file() ? log_fd : -1};
     if (program.self) program.arguments.push_back(options.self_argument);
     auto argument = [&](const char* name, const std::string& value) {
       program.arguments.push_back(std::string{name} + "=" + value);
