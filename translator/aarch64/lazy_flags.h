@@ -25,7 +25,7 @@ enum class LazyFlags : u32 {
 
 // In semantic functions' stencils: whether only what the flags are of will be known of them, and the condition that a branch asks for.
 [[gnu::always_inline]] inline bool flags_are_lazy(const Cpu& cpu) {
-  return (cpu.flags_kind & (static_cast<u32>(LazyFlags::wanted) | compared)) != 0;
+  return cpu.flags_kind == static_cast<u32>(LazyFlags::wanted);
 }
 
 // From the Cpu of a stencil, all of it known when that is compiled, to the thread's.
@@ -44,7 +44,7 @@ enum class LazyFlags : u32 {
   }
 }
 
-// Each flag a byte of 0 or 1, as in Cpu, also of what no region says.
+// Each flag a byte of 0 or 1, as in Cpu, also of what no translated code says.
 [[gnu::always_inline]] inline void settle_flags(Cpu& cpu) {
   u32 kind = cpu.flags_kind;
   if ((kind & compared) != 0) {
