@@ -345,10 +345,10 @@ TEST_F(Baseline, DeadFlagsAreNotComputedButLiveOnesAre) {
 }
 
 // A flag setter and a branch on them are one stencil, which leaves the flags lazy; with something between the two they are not.
-struct Setter {
+struct Instruction {
   const char *row, *fields;
 };
-constexpr Setter paired_setters[] = {
+constexpr Instruction paired_setters[] = {
     {"cmp_imm", "sf=1 imm12=5 rn=0"},
     {"cmp_imm", "sf=0 sh=1 imm12=4095 rn=0"},
     {"cmp_reg", "sf=1 rm=1 rn=0"},
@@ -366,7 +366,8 @@ constexpr Setter paired_setters[] = {
 constexpr u64 compared_values[] = {0, 1, 5, 0x7fffffff, 0x80000000, 0xffffffff, u64{1} << 63, ~u64{0} >> 1, ~u64{0}};
 
 // The general registers and the flags after the setter, whatever is between, B.cond to the next instruction, the rest, and SVC.
-std::vector<u64> after_setter(Setter setter, bool apart, u32 cond, std::span<const Setter> rest, u64 a, u64 b) {
+std::vector<u64> after_setter(Instruction setter, bool apart, u32 cond, std::span<const Instruction> rest, u64 a,
+                              u64 b) {
   Code code;
   code.add(setter.row, setter.fields);
   if (apart) code.add("add_imm", "sf=1 imm12=0 rn=9 rd=9");
@@ -385,7 +386,7 @@ std::vector<u64> after_setter(Setter setter, bool apart, u32 cond, std::span<con
 }
 
 TEST_F(Baseline, FlagsThatABranchLeavesLazyAreWhatTheyAre) {
-  const std::vector<Setter> rests[] = {
+  const std::vector<Instruction> rests[] = {
       {},                                 // who leaves knows them
       {{"ldr_imm", "size=3 rn=5 rt=6"}},  // and who faults
       {{"mrs_nzcv", "rt=10"}},            // the next block reads them
@@ -397,7 +398,7 @@ TEST_F(Baseline, FlagsThatABranchLeavesLazyAreWhatTheyAre) {
       {{"cmp_reg", "sf=1 rm=0 rn=1"}, {"b_cond", "cond=3 imm19=1"}, {"mrs_nzcv", "rt=10"}},  // lazy once more
       {{"cmp_reg", "sf=1 rm=0 rn=1"}, {"csinc", "sf=1 rm=0 rn=1 cond=10 rd=10"}},
   };
-  for (const Setter& setter : paired_setters) {
+  for (const Instruction& setter : paired_setters) {
     for (size_t i = 0; i < std::size(rests); i++) {
       for (u64 a : compared_values) {
         u64 b = compared_values[(a + i) % std::size(compared_values)];

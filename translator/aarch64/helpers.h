@@ -13,7 +13,7 @@
 #endif
 
 extern "C" {
-// Makes the condition flags of what a region left of them (lazy_flags.h).
+// Makes the condition flags of what translated code left of them (lazy_flags.h).
 FERRY_KEEPS_REGISTERS void ferry_a64_settle_flags(ferry::aarch64::Cpu* cpu);
 
 // IC IVAU: drops translations of the cache line at `address`. Ends up in translator::invalidate().

@@ -18,30 +18,14 @@ enum class LazyFlags : u32 {
   packed = 1,                                    // a: n in bits 7:0, then z, c and v, as in Cpu
   subtract_32 = compared | carry_compared | 32,  // of a - b
   subtract_64 = compared | carry_compared,
-  logical_32 = compared | 32,  // of the result a; b is 0
-  logical_64 = compared,
-  wanted = 1 << 11,  // in the Cpu of a stencil that leaves them lazy, not in the thread's: leave_flags()
+  logical_32 = compared | b_in_kind | 32,  // of the result a; b is 0
+  logical_64 = compared | b_in_kind,
+  wanted = 1 << 11,  // in the Cpu of a stencil that leaves them lazy, not in the thread's
 };
 
 // In semantic functions' stencils: whether only what the flags are of will be known of them, and the condition that a branch asks for.
 [[gnu::always_inline]] inline bool flags_are_lazy(const Cpu& cpu) {
   return cpu.flags_kind == static_cast<u32>(LazyFlags::wanted);
-}
-
-// From the Cpu of a stencil, all of it known when that is compiled, to the thread's.
-[[gnu::always_inline]] inline void leave_flags(Cpu& cpu, const Cpu& stencil_cpu) {
-  u32 kind = stencil_cpu.flags_kind;
-  if ((kind & compared) != 0) {
-    cpu.flags_a = stencil_cpu.flags_a;
-    if ((kind & b_in_kind) == 0) cpu.flags_b = stencil_cpu.flags_b;
-    cpu.flags_kind = kind;
-  } else {
-    cpu.n = stencil_cpu.n;
-    cpu.z = stencil_cpu.z;
-    cpu.c = stencil_cpu.c;
-    cpu.v = stencil_cpu.v;
-    cpu.flags_kind = static_cast<u32>(LazyFlags::settled);
-  }
 }
 
 // Each flag a byte of 0 or 1, as in Cpu, also of what no translated code says.

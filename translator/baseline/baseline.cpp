@@ -38,7 +38,7 @@ struct Plan {
   Instruction instructions[max_instructions];
   u32 words[max_instructions];
   const stencil::Body* bodies[max_instructions];  // what to paste
-  u64 settled = 0, replaced = 0;                  // bit i: before instruction i, that glue
+  u64 prepared = 0;                               // bit i: before instruction i, its flag_glue()
   u64 fused = 0;                                  // bit i: with instruction i its next is pasted too
   u64 writers = 0, readers = 0;                   // of flags: bit i is instruction i
   u32 count = 0;
@@ -176,6 +176,11 @@ u64 size_of_end(Control control) {
   return is_call(control) ? stencil::call_size + stencil::landing_size : 0;
 }
 
+// What makes Cpu's flags such that instruction i may read or set them there, where they may be lazy.
+Glue flag_glue(const Plan& plan, u32 i) {
+  return (plan.readers >> i & 1) != 0 ? Glue::settle_flags : Glue::replace_flags;
+}
+
 // Selects each instruction's stencil: fused pairs, and forms that take operands and flags from the host registers that the
 // instructions before have left them in.
 void select_stencils(Plan& plan, const stencil::Library& library) {
@@ -198,19 +203,13 @@ void select_stencils(Plan& plan, const stencil::Library& library) {
     u64 result = instruction.operands[stencil.result - has_result];
     last = __builtin_unpredictable(has_result) ? result : last;
     if (((plan.readers | plan.writers) >> i & 1) == 0) continue;
-    if (flags_lazy && (plan.readers >> i & 1) != 0) {
-      plan.settled |= u64{1} << i;
-      plan.body_size += library.body(stencil_of(Glue::settle_flags)).size;
-      flags_lazy = false;
-    }
-    if (!writes_flags) continue;
     if (flags_lazy && pair == 0) {
-      plan.replaced |= u64{1} << i;
-      plan.body_size += library.body(stencil_of(Glue::replace_flags)).size;
+      plan.prepared |= u64{1} << i;
+      plan.body_size += library.body(stencil_of(flag_glue(plan, i))).size;
     }
-    // They do not travel out of a branch, before which they are left lazy.
     flags_lazy = pair != 0;
-    flags_travel = pair == 0;
+    if (!writes_flags) continue;
+    flags_travel = pair == 0;  // they do not travel out of a branch
     if (pair != 0) i++;
   }
   if (plan.undefined) plan.body_size += library.body(stencil_of(Glue::leave_at)).size;
@@ -300,8 +299,7 @@ void paste_body(Placer& placer, const Plan& plan, u64 pc, u64 entry, Edges& edge
   for (u32 i = 0; i < plan.count; i++) {
     const Instruction& instruction = plan.instructions[i];
     offsets[i] = static_cast<u16>(placer.cursor.run - entry);
-    if ((plan.settled >> i & 1) != 0) placer.paste(Glue::settle_flags, no_operands, 0);
-    if ((plan.replaced >> i & 1) != 0) placer.paste(Glue::replace_flags, no_operands, 0);
+    if ((plan.prepared >> i & 1) != 0) placer.paste(flag_glue(plan, i), no_operands, 0);
     u64 taken = generation.dispatch;
     if (instruction.control == Control::branch || instruction.control == Control::jump) {
       u64 target = raw(instruction.target());
@@ -332,7 +330,7 @@ Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to
   u64 pc = raw(guest_pc);
   static Plan plan;  // under the translation lock
   plan.count = plan.available = 0;
-  plan.writers = plan.readers = plan.fused = plan.settled = plan.replaced = 0;
+  plan.writers = plan.readers = plan.fused = plan.prepared = 0;
   plan.undefined = plan.falls_through = false;
   plan.continuation = 0;
   plan.readable = static_cast<u32>((page_size - (pc & (page_size - 1))) / 4);

@@ -43,6 +43,12 @@ u64 cookie_of(int fd) {
 
 int open_socket() { return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
 
+// Then the optimiser writes there too. Not to a pipe, whose reader would wait for its end, nor to a terminal.
+bool log_is_a_file() {
+  struct stat status;
+  return log_fd > 2 && fstat(log_fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 // Whoever keeps results elsewhere, or nowhere, has an optimiser of its own.
 std::string optimiser_of(const ClientOptions& options) { return options.identity + '\n' + options.directory; }
 
@@ -148,12 +154,6 @@ int Client::State::connect_socket(int socket_fd) {
   sockaddr_un address;
   socklen_t size = socket_address(optimiser_of(options), options.socket_name, address);
   return ::connect(socket_fd, reinterpret_cast<sockaddr*>(&address), size) == 0 ? 0 : errno;
-}
-
-// Then the optimiser writes there too. Not to a pipe, whose reader would wait for its end, nor to a terminal.
-bool log_is_a_file() {
-  struct stat status;
-  return log_fd > 2 && fstat(log_fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 // Makes the socket that the optimiser is to listen on, which settles who starts one when several would, and lets requests wait in

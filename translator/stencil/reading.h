@@ -1,6 +1,7 @@
 // The readings of a semantic function: what its return type says of control flow, the stencil and the reference made
 // from it, and how the rows of an encodings table become entries of the stencil library.
 #pragma once
+#include "translator/aarch64/lazy_flags.h"
 #include "translator/stencil/cpu_bias.h"
 #include "translator/stencil/semantic.h"
 
@@ -104,6 +105,12 @@ struct FlagUse {
   bool separate = false;
   bool from_registers = false;
   bool lazy = false;  // leaves them lazy (lazy_flags.h) where it can
+
+  consteval FlagUse with(bool flags_from_registers) const {
+    FlagUse result = *this;
+    result.from_registers = flags_from_registers;
+    return result;
+  }
 };
 
 #if defined(FERRY_STENCIL)
@@ -112,6 +119,18 @@ FERRY_INLINE void copy_flags(Cpu& to, const Cpu& from) {
   to.z = from.z;
   to.c = from.c;
   to.v = from.v;
+}
+
+// From a stencil's own Cpu, whose kind is known when that is compiled, to the thread's.
+FERRY_INLINE void leave_flags(Cpu& to, const Cpu& from) {
+  if ((from.flags_kind & aarch64::compared) != 0) {
+    to.flags_a = from.flags_a;
+    if ((from.flags_kind & aarch64::b_in_kind) == 0) to.flags_b = from.flags_b;
+    to.flags_kind = from.flags_kind;
+  } else {
+    copy_flags(to, from);
+    to.flags_kind = static_cast<u32>(aarch64::LazyFlags::settled);
+  }
 }
 
 using StencilCode = PRESERVE_NONE void (*)(BiasedCpu*, FERRY_TRAVELLERS);

@@ -56,13 +56,6 @@ FERRY_INLINE W subtract_with_flags(Cpu& cpu, W a, W b) {
   cpu.flags_b = b;
 #endif
 }
-// Of a comparison of a result with 0.
-FERRY_INLINE void note_flags_of_result(Cpu& cpu, LazyFlags kind, u64 result) {
-  note_flags(cpu, kind, result, 0);
-#if defined(FERRY_STENCIL)
-  cpu.flags_kind |= b_in_kind;
-#endif
-}
 template <class W>
 inline constexpr LazyFlags of_difference = sizeof(W) == 8 ? LazyFlags::subtract_64 : LazyFlags::subtract_32;
 template <class W>
@@ -248,7 +241,7 @@ FERRY_INLINE W logical_setting(Cpu& cpu, W result) {
     set_nz(cpu, result);
     cpu.c = 0;
     cpu.v = 0;
-    note_flags_of_result(cpu, of_result<W>, result);
+    note_flags(cpu, of_result<W>, result, 0);
   }
   return result;
 }

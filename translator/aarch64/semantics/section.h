@@ -67,7 +67,7 @@ inline constexpr bool separate_flags = false;
 
 consteval semantic::FlagUse flag_use(const Row& row, u32 variant) {
   bool writes = row.writes_flags() && (variant & 1) != 0;
-  return {row.reads_flags(), writes, separate_flags && row.flags != Flags::_, false};
+  return {.reads = row.reads_flags(), .writes = writes, .separate = separate_flags && row.flags != Flags::_};
 }
 
 template <auto function, semantic::FlagUse use, int form>
@@ -77,8 +77,7 @@ consteval StencilEntry form_entry(u64 id) {
   constexpr bool from_registers = form >= stencil::flag_form;
   StencilEntry entry{id, nullptr, static_cast<u64>(form) | static_cast<u64>(Reading::result + 1) << 8};
   if constexpr ((forwarded < 0 || Reading::has_form(forwarded)) && (!from_registers || (use.reads && use.separate)))
-    entry.code = &Reading::template stencil<forwarded, semantic::FlagUse{use.reads, use.writes, use.separate,
-                                                                         from_registers, use.lazy}>;
+    entry.code = &Reading::template stencil<forwarded, use.with(from_registers)>;
   return entry;
 }
 
@@ -125,7 +124,7 @@ consteval StencilEntry nth_pair_entry(int pair) {
   constexpr u32 variant = static_cast<u32>(n / forms_per_stencil / 16 * 2 + 1);
   if constexpr (is_allocated<decltype(selected_function<Instance, variant>())>)
     return form_entry<&semantic::Pair<selected_function<Instance, variant>(), &b_cond<cond>>::both,
-                      semantic::FlagUse{false, true, true, false, true}, form>(
+                      semantic::FlagUse{.writes = true, .separate = true, .lazy = true}, form>(
         static_cast<u64>(pair_stencil(pair, variant, cond)));
   else
     return {};
