@@ -84,7 +84,9 @@ syscalls::Handover settings(const Options& options) {
   if (options.log) parse_log_categories(options.log->c_str(), handover.log_mask);
   if (options.log_file) {
     int fd = open(options.log_file->c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (fd < 0) fatal("log file " + *options.log_file + ": " + strerror(errno), "");
+    if (fd < 0)
+      fatal("log file " + *options.log_file + ": " + strerror(errno),
+            "name one that can be written to with --log-file");
     handover.log_fd = syscalls::take_descriptor(fd);
   } else if (options.log || options.stats) {
     // Of its own: guests close theirs, coreutils before they end.
@@ -144,7 +146,8 @@ void start_tracing(const Options& options) {
   if (!options.strace && !options.strace_file) return;
   const char* file = options.strace_file ? options.strace_file->c_str() : nullptr;
   if (!syscalls::start_strace(file))
-    fatal(std::string{"--strace: "} + (file != nullptr ? file : "standard error") + ": " + strerror(errno), "");
+    fatal(std::string{"--strace: "} + (file != nullptr ? file : "standard error") + ": " + strerror(errno),
+          "name a file that can be written to with --strace-file");
 }
 
 void tell_the_kernel(const loader::LoadedProgram& loaded, const std::string& executable) {
