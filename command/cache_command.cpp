@@ -80,6 +80,7 @@ void print_own(const StoreCheck& found) {
   printf("this ferry      %lu regions with %lu entries, %s; %s of %s are filled\n", found.regions, found.entries,
          size_text(found.region_bytes).c_str(), size_text(found.used).c_str(), size_text(found.size).c_str());
   printf("code            %s for %lu guest instructions\n", size_text(found.code_bytes).c_str(), found.instructions);
+  printf("translated      %lu pages, %s\n", found.pages, size_text(found.page_bytes).c_str());
   printf("not optimised   %lu requests of which nothing could be made\n", found.bad_requests);
   if (found.damaged != 0) printf("damaged         %lu records; `ferry cache verify` drops them\n", found.damaged);
   // Compiler and processor; the list of its features goes on for lines.
@@ -146,21 +147,22 @@ int clear() {
 int verify() {
   auto inventory = take_inventory();
   if (!inventory) return report(inventory.error());
-  u64 damaged = 0, regions = 0;
+  u64 damaged = 0, regions = 0, pages = 0;
   for (const StoreItem& item : inventory->items) {
     // Regions of other builds may be written differently: of those the checksums are all that can be judged.
     StoreCheck found =
         optimizer::check_store(inventory->directory, item.name, {.parse = item.name == inventory->own, .drop = true});
     regions += found.regions;
+    pages += found.pages;
     damaged += found.damaged + !found.failure.empty();
     if (!found.failure.empty())
       printf("%s: %s%s\n", item.name.c_str(), found.failure.c_str(),
              found.removed ? "; removed" : "; in use, not removed");
     else
-      printf("%s: %lu regions in order, %lu damaged, %lu dropped\n", item.name.c_str(), found.regions, found.damaged,
-             found.dropped);
+      printf("%s: %lu regions and %lu pages in order, %lu damaged, %lu dropped\n", item.name.c_str(), found.regions,
+             found.pages, found.damaged, found.dropped);
   }
-  printf("%zu stores, %lu regions in order%s\n", inventory->items.size(), regions,
+  printf("%zu stores, %lu regions and %lu pages in order%s\n", inventory->items.size(), regions, pages,
          damaged == 0 ? ", nothing damaged" : "");
   return damaged != 0;
 }

@@ -22,6 +22,7 @@
 #include "sysroots/resolve.h"
 #include "translator/optimizer/image.h"
 #include "translator/optimizer/store.h"
+#include "translator/pages.h"
 #include "translator/perf/perf.h"
 #include "translator/regions.h"
 #include "translator/translator.h"
@@ -209,16 +210,19 @@ void print_stats() {
           "process %d\ntranslated_instructions %lu\ntranslated_blocks %lu\ntranslate_ns %lu\ncode_bytes %lu\nflushes "
           "%lu\ninvalidated_blocks %lu\nregions_formed %lu\nregions_asked %lu\nregions_received %lu\n"
           "regions_refused %lu\nregions_lost %lu\nregions_loaded %lu\nregions_installed %lu\nregions_discarded %lu\n"
-          "regions_invalidated %lu\nregions_ns %lu\nregion_bytes %lu\nregion_answer_ns %lu\ntime_baseline_ms %lu\n"
+          "regions_invalidated %lu\npages_loaded %lu\npages_instructions %lu\nregions_ns %lu\nregion_bytes "
+          "%lu\nregion_answer_ns %lu\ntime_baseline_ms %lu\n"
           "time_regions_ms %lu\ntime_elsewhere_ms %lu\n",
           getpid(), stats.translated_instructions, stats.translated_blocks, stats.translate_ns, stats.code_bytes,
           stats.flushes, stats.invalidated_blocks, stats.formed_regions, stats.asked_regions, stats.received_regions,
           stats.refused_regions, stats.lost_regions, stats.loaded_regions, stats.installed_regions,
-          stats.discarded_regions, stats.invalidated_regions, stats.region_ns, stats.region_bytes, stats.answer_ns,
-          stats.baseline_ms, stats.regions_ms, stats.elsewhere_ms);
+          stats.discarded_regions, stats.invalidated_regions, stats.loaded_pages, stats.loaded_instructions,
+          stats.region_ns, stats.region_bytes, stats.answer_ns, stats.baseline_ms, stats.regions_ms,
+          stats.elsewhere_ms);
 }
 
 void end_process() {
+  translator::hand_in_pages();
   translator::hand_in_heat();
   if (syscalls::handover_template.stats) print_stats();
 }
@@ -244,6 +248,7 @@ void end_process() {
                        .name_of = name_of});
     start_perf(handover, continued);
     start_optimizer(handover);
+    translator::name_program(program.host_path());
     auto loaded = loader::map(program);
     if (!loaded) fatal(loaded.error().text, loaded.error().remedy, loaded.error().exit_status());
     process.executable_host = executable_of(program.host_path(), handover.program_fd);

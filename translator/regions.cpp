@@ -313,9 +313,16 @@ bool install_region(u64 base, const Region& region) {
   return install_locked(base, region);
 }
 
-bool may_be_stored(u64 pc, std::span<const u32> words) {
-  if (tier == nullptr || !tier->store.is_open()) return false;
-  u64 key = optimizer::entry_key(words);
+bool has_store() { return tier != nullptr && tier->store.is_open(); }
+
+std::span<const u8> find_stored_page(u64 key) { return tier->store.find_page(key); }
+
+bool keeps_pages() { return tier != nullptr && tier->client != nullptr && !tier->store_directory.empty(); }
+
+void hand_in_notes(const std::function<void(int fd)>& write) { tier->client->hand_in_pages(write); }
+
+bool may_be_stored(u64 pc, u64 key) {
+  if (!has_store()) return false;
   auto [asked_for, ahead] = tier->store.chances(key);
   if (ahead) tier->made_ahead.note(pc, key);
   return asked_for;

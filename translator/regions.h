@@ -44,12 +44,21 @@ bool note_sample(Cpu& cpu, Exit& exit);
 // How many times the shortest budget of blocks the next is to be. Any thread.
 u32 budget_factor();
 
-// Whether the store may have a region that is entered at the block at pc, which begins with these words.
-bool may_be_stored(u64 pc, std::span<const u32> words);
+// Whether the store may have a region that is entered at the block at pc, whose entry_key() this is.
+bool may_be_stored(u64 pc, u64 key);
 
 // Under the lock: the code for a block that waits for its worth to be known; 0 when none waits there. When it has been visited often
 // enough, or is `hot`, a region of the store takes its place.
 u64 visit_waiting(cache::Generation& generation, u64 pc, bool hot);
+
+// ---- For pages.cpp. Under the lock.
+
+bool has_store();
+// What the store has for a page_key(); empty: nothing. Readable until regions are taken from a newer store.
+std::span<const u8> find_stored_page(u64 key);
+// Whether there is an optimiser with a store to hand pages in to; not under the lock, and does it: Client::hand_in_pages().
+bool keeps_pages();
+void hand_in_notes(const std::function<void(int fd)>& write);
 
 void forget_requests();  // in a forked child, under the lock
 

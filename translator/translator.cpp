@@ -16,6 +16,8 @@
 #include "translator/aarch64/lazy_flags.h"
 #include "translator/baseline/baseline.h"
 #include "translator/children.h"
+#include "translator/optimizer/region.h"
+#include "translator/pages.h"
 #include "translator/perf/perf.h"
 #include "translator/reference.h"
 #include "translator/regions.h"
@@ -128,7 +130,9 @@ bool last_slice_used(Cpu& cpu) {
   return cpu.budget_slices == 0;
 }
 
+// But for a block that waits: its visits count, and what is run of it meanwhile need not have an entry for carried registers.
 void remember_target(Cpu& cpu, u64 code) {
+  if (static_cast<Generation*>(cpu.generation)->map.find(cpu.pc) != code) return;
   cpu.jump_cache[aarch64::jump_cache_index(cpu.pc)] = {cpu.pc, reinterpret_cast<const void*>(code)};
 }
 
@@ -157,9 +161,13 @@ void flush_generation() {
 
 u64 translate_block(Generation& generation, u64 pc) {
   if (!executable_ranges.allows(pc)) return 0;  // a block does not leave its page
+  if (u64 code = place_stored_page(generation, pc)) return code;
   note_translated(pc, pc + 4);
   Stopwatch stopwatch(translate_ticks);
-  baseline::Translation translation = baseline::translate(generation, GuestAddr{pc}, may_be_stored);
+  auto is_to_wait = [](u64 block, std::span<const u32> words) {
+    return has_store() && may_be_stored(block, optimizer::entry_key(words));
+  };
+  baseline::Translation translation = baseline::translate(generation, GuestAddr{pc}, is_to_wait);
   if (translation.code == 0) return 0;
   if (perf::reporter) perf::reporter->block_added(generation, generation.blocks[generation.blocks.size() - 1]);
   counters.translated_blocks++;
@@ -319,6 +327,7 @@ void after_fork_in_child(Cpu& cpu) {
   generation->code.after_fork_in_child();
   generation->threads = 1;
   begin_telling(*generation);
+  generation->inherited_blocks = generation->blocks.size();
   forget_requests();
   watch_time_in_child(cpu);
   if (perf::reporter) perf::reporter->after_fork_in_child(*generation);

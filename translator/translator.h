@@ -82,9 +82,10 @@ struct Stats {
   // put in place since the guest's code was another; dropped.
   u64 formed_regions, asked_regions, received_regions, refused_regions, lost_regions;
   u64 loaded_regions, installed_regions, discarded_regions, invalidated_regions;
-  u64 region_bytes;  // of those put in place
-  u64 region_ns;     // forming, asking for and installing them
-  u64 answer_ns;     // that answers took in all; nobody waits for them
+  u64 region_bytes;                       // of those put in place
+  u64 loaded_pages, loaded_instructions;  // translated pages of the store, and the instructions of their blocks
+  u64 region_ns;                          // forming, asking for and installing them
+  u64 answer_ns;                          // that answers took in all; nobody waits for them
   // The guest's threads' time outside the kernel, where the kernel tells it; elsewhere: in ferry, helpers among it.
   u64 baseline_ms, regions_ms, elsewhere_ms;
 };

@@ -42,10 +42,10 @@ with tempfile.TemporaryDirectory() as name:
 
     # A store with 3 regions, one of which has 2 entries, and a bad request.
     subprocess.run([MAKER, FERRY, cache, "this"], check=True)
-    expect(0, ["3 regions with 3 entries", "1 requests", "0 stores of other", "1 hot spots in 1 files", "made by, for    a store\n"], "status", **place)
+    expect(0, ["3 regions with 3 entries", "1 pages", "1 requests", "0 stores of other", "1 hot spots in 1 files", "made by, for    a store\n"], "status", **place)
     subprocess.run([MAKER, FERRY, cache, "another build"], check=True)
     expect(0, ["1 stores of other"], "status", **place)
-    expect(0, ["2 stores", "6 regions in order, nothing damaged"], "verify", **place)
+    expect(0, ["2 stores", "6 regions and 2 pages in order, nothing damaged"], "verify", **place)
     expect(0, ["2 stores"], "verify", FERRY_CACHE_DIR=str(cache))
     expect(0, ["not there yet"], "status", XDG_CACHE_HOME=name, **place)
 
@@ -57,15 +57,15 @@ with tempfile.TemporaryDirectory() as name:
             file.seek(FIRST_RECORD + 60)
             file.write(bytes([byte ^ 1]))
     expect(0, ["damaged         1 records; `ferry cache verify`"], "status", **place)
-    expect(1, ["2 regions in order, 1 damaged", "2 stores, 4 regions"], "verify", **place)
-    expect(0, ["2 stores, 4 regions in order, nothing damaged"], "verify", **place)
+    expect(1, ["2 regions and 1 pages in order, 1 damaged", "2 stores, 4 regions"], "verify", **place)
+    expect(0, ["2 stores, 4 regions and 2 pages in order, nothing damaged"], "verify", **place)
 
     # One cut: it goes as a whole.
     store = sorted(cache.glob("regions-*"))[0]
     os.truncate(store, 5000)
     expect(1, ["is cut", "removed"], "verify", **place)
     assert not store.exists()
-    expect(0, ["1 stores, 2 regions in order, nothing damaged"], "verify", **place)
+    expect(0, ["1 stores, 2 regions and 1 pages in order, nothing damaged"], "verify", **place)
 
     expect(0, ["removed 1 stores"], "clear", **place)
     assert [entry.name for entry in cache.iterdir()] == ["lock"]

@@ -6,6 +6,7 @@
 
 #include "guest/check.h"
 #include "tests/translator/optimizer/sample_region.h"
+#include "translator/optimizer/kept_page.h"
 #include "translator/optimizer/profile.h"
 #include "translator/optimizer/store_writer.h"
 
@@ -37,6 +38,7 @@ int main(int argc, char** argv) {
     region.entries[1].in_map = number == 2;
     check(writer.add(number, 1, write_region(region), entry_keys(region)));
   }
+  check(writer.add_page(1, write_page({})));
   check(writer.remember_bad(100, "the compiler fell over"));
   Profile profile(options.directory);
   profile.add(sample_request());

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "tests/translator/guest_code.h"
+#include "translator/baseline/pages.h"
 #include "translator/optimizer/compile.h"
 #include "translator/optimizer/store_writer.h"
 #include "translator/regions.h"
@@ -119,6 +120,36 @@ TEST_F(Stored, ComeToLoopsThatRunLong) {
   ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
   EXPECT_EQ(1'000'000u, guest.cpu.x[0]);
   EXPECT_EQ(before + 1, loaded());
+}
+
+// Others jump to the entries of a kept page, from which regions are kept away for a while.
+TEST_F(Stored, ComeToBlocksOfKeptPages) {
+  Code code;
+  add_counting_loop(code);
+  add_function(code, 12, 3);
+  Guest guest;
+  ASSERT_EQ(ExitReason::syscall, guest.run(code.at(4)).reason);
+  store(code.at(6));
+  constexpr u16 blocks[] = {0, 4, 5, 6};
+  const u32* words = reinterpret_cast<const u32*>(code.begin());
+  ASSERT_TRUE(
+      writer.add_page(optimizer::page_key({words, optimizer::page_words}, 0), baseline::make_page(words, blocks)));
+  code.invalidate(0);
+  translator::Stats before = translator::stats();
+  for (u64 i = 1; i <= 100; i++) {
+    guest.cpu.x[0] = 0;
+    ASSERT_EQ(ExitReason::syscall, guest.run(code.at(4)).reason);
+    ASSERT_EQ(36u, guest.cpu.x[0]);
+    ASSERT_EQ(code.at(6), guest.cpu.pc);
+    if (i == 3) EXPECT_EQ(before.loaded_regions, loaded());
+  }
+  EXPECT_EQ(before.loaded_pages + 1, translator::stats().loaded_pages);
+  EXPECT_EQ(before.translated_blocks, translator::stats().translated_blocks);
+  EXPECT_EQ(before.loaded_regions + 1, loaded());
+  guest.cpu.x[0] = 0;
+  guest.cpu.x[1] = 5;
+  ASSERT_EQ(ExitReason::syscall, guest.run(code.at(0)).reason);
+  EXPECT_EQ(5u, guest.cpu.x[0]);
 }
 
 TEST_F(Stored, AreLeftThereWhereTheCodeIsAnother) {

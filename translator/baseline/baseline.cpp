@@ -220,17 +220,33 @@ struct Placer {
   Generation& generation;
   stencil::Cursor cursor;
   const stencil::Library& library;
+  Moves* moves;  // null: nobody asks
 
-  void paste(const stencil::Body& body, const u64* operands, u64 taken) {
+  // `of_address`: bit i: operand i depends on where the guest's code is.
+  void paste(const stencil::Body& body, const u64* operands, u64 taken, u32 of_address = 0) {
+    if (moves != nullptr) [[unlikely]]
+      note_moves(body, taken, of_address);
     stencil::paste(library, body, cursor, {operands, taken}, generation.constants);
   }
-  void paste(Glue glue, const u64* operands, u64 taken) { paste(library.body(stencil_of(glue)), operands, taken); }
+  void paste(Glue glue, const u64* operands, u64 taken, u32 of_address = 0) {
+    paste(library.body(stencil_of(glue)), operands, taken, of_address);
+  }
+  void note_common(u32 offset) {
+    if (moves != nullptr) moves->common_fields.push_back(at() + offset);
+  }
+  void note_moves(const stencil::Body& body, u64 taken, u32 of_address);
+  u32 at() const { return static_cast<u32>(cursor.run - generation.code.run_base()); }
+  void poll_thunk() {
+    note_common(stencil::thunk_field);
+    thunk(generation.poll_stub);
+  }
   void thunk(u64 stub) {
     stencil::write_thunk(cursor.write, cursor.run, stub);
     skip(stencil::patchable_alignment);
   }
   // The way to the code carried_entry bytes further, with carried registers.
   void carried_entry() {
+    note_common(stencil::argument_jump_field);
     stencil::write_argument_jump(cursor.write, cursor.run, cursor.run + stencil::carried_entry,
                                  generation.store_carried);
     skip(stencil::argument_jump_size);
@@ -245,6 +261,37 @@ struct Placer {
     skip(padding);
   }
 };
+
+void Placer::note_moves(const stencil::Body& body, u64 taken, u32 of_address) {
+  for (const stencil::Hole& hole : library.holes(body)) {
+    u32 field = at() + hole.offset;
+    bool is_operand = hole.source <= stencil::Source::operand_5;
+    if (hole.source == stencil::Source::helper) {
+      moves->helpers.push_back({field, static_cast<u32>(hole.addend)});
+    } else if (!is_operand) {
+      // To other blocks of the page it is as far from everywhere.
+      bool is_common = hole.source != stencil::Source::taken || generation.is_common(taken);
+      if (is_common) moves->common_fields.push_back(field);
+      moves->impossible |= hole.patch != stencil::Patch::pc_32;
+    } else if ((of_address >> static_cast<int>(hole.source) & 1) != 0) {
+      moves->address_fields.push_back(field);
+      moves->impossible |= hole.patch != stencil::Patch::abs_64;
+    }
+  }
+}
+
+// Bit i: operand i of the instruction, whose word it is, depends on where it is. What a fused pair has more is its target.
+u32 operands_of_address(const Instruction& instruction, u32 word, u64 pc) {
+  constexpr u64 elsewhere = 0x5a5'a5a5'0000;
+  Instruction other;
+  check(aarch64::decode(word, GuestAddr{pc + elsewhere}, other));
+  u32 result = 0;
+  for (int i = 0; i < instruction.operand_count; i++) {
+    bool differs = i >= other.operand_count || instruction.operands[i] != other.operands[i];
+    result |= u32{differs} << i;
+  }
+  return result;
+}
 
 u64 aligned(u64 address) { return (address + stencil::patchable_alignment - 1) & ~(stencil::patchable_alignment - 1); }
 
@@ -285,6 +332,7 @@ void paste_call(Placer& placer, const Instruction& instruction, Edges& edges) {
 
 // What comes after the thunks: of a call what other returns go to, then of an indirect one the way to its target.
 void paste_behind_thunks(Placer& placer, Control control, u64 landing) {
+  placer.note_common(stencil::other_landing_field);
   stencil::write_other_landing(placer.cursor.write, placer.cursor.run, landing, placer.generation.other_landing);
   placer.skip(stencil::other_landing_size);
   if (control != Control::indirect_call) return;
@@ -307,7 +355,8 @@ void paste_body(Placer& placer, const Plan& plan, u64 pc, u64 entry, Edges& edge
       if (taken == 0)
         taken = edges.add(target, stencil::taken_site(placer.library, *plan.bodies[i], placer.cursor.run), 0);
     }
-    placer.paste(*plan.bodies[i], instruction.operands, taken);
+    u32 of_address = placer.moves != nullptr ? operands_of_address(instruction, plan.words[i], pc + 4 * i) : 0;
+    placer.paste(*plan.bodies[i], instruction.operands, taken, of_address);
     if ((plan.fused >> i & 1) != 0) offsets[++i] = static_cast<u16>(placer.cursor.run - entry);
   }
 }
@@ -326,7 +375,7 @@ void log_block(const Plan& plan, u64 pc, u64 entry) {
 
 }  // namespace
 
-Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to_wait) {
+Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to_wait, Moves* moves) {
   u64 pc = raw(guest_pc);
   static Plan plan;  // under the translation lock
   plan.count = plan.available = 0;
@@ -344,9 +393,10 @@ Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to
   Placer placer{generation,
                 {generation.code.writable(generation.code.run_base() + generation.used),
                  generation.code.run_base() + generation.used},
-                library};
+                library,
+                moves};
   u64 base = generation.code.run_base(), begin = placer.cursor.run;
-  placer.thunk(generation.poll_stub);
+  placer.poll_thunk();
   placer.carried_entry();
 
   u64 entry = placer.cursor.run;
@@ -377,7 +427,7 @@ Translation translate(Generation& generation, GuestAddr guest_pc, IsToWait is_to
   if (plan.undefined) {
     u64 operands[semantic::max_operands] = {pc + 4 * plan.count, static_cast<u64>(ExitReason::undefined),
                                             plan.words[plan.count]};
-    placer.paste(Glue::leave_at, operands, generation.dispatch);
+    placer.paste(Glue::leave_at, operands, generation.dispatch, 1);
   }
   block.end = static_cast<u32>(placer.cursor.run - base);
   placer.align();

@@ -32,6 +32,9 @@ class CodeMemory {
 
   // Commits [from, from + length) in steps ahead of use, so that writing does not fault page by page.
   void commit(size_t offset);
+  void commit_up_to(size_t end) {
+    while (committed_ < end && committed_ < size_) commit(committed_);
+  }
 
   // fork() support: before it in the parent, with no other thread writing, and then in the child. The first `used` bytes are from now
   // on both processes'. Returns how many bytes are used then; what follows them is the parent's.

@@ -43,6 +43,7 @@ Generation::Generation(size_t code_size, bool one_view)
   u64 go_to_pc = place(baseline::Glue::go_to_pc, 0);
   used = (cursor.run - code.run_base() + 63) / 64 * 64;
   place_return_code(go_to_pc);
+  common_size = static_cast<u32>(used);
   stencil::publish(constants, code.run_base() + used - constants);
 }
 
@@ -142,6 +143,22 @@ void Generation::add(Block block) {
   map.set(block.pc, code.run_base() + block.entry);
 }
 
+void Generation::keep_waiting(u64 pc, u64 entry, u64 behind_poll, u32 thunk) {
+  u8* write = code.writable(entry);
+  waiting[pc] = {behind_poll, 0, entry, stencil::patchable_bytes(write)};
+  map.set(pc, 0);
+  stencil::redirect(write, entry, code.run_base() + thunk);
+}
+
+void Generation::end_waiting(u64 pc) {
+  auto found = waiting.find(pc);
+  if (found == waiting.end()) return;
+  const Waiting& block = found->second;
+  if (block.code != block.entry) stencil::restore_patchable(code.writable(block.entry), block.entry, block.entry_bytes);
+  map.set(pc, block.entry);
+  waiting.erase(found);
+}
+
 u32 Generation::invalidate_page(u64 page) {
   auto found = pages.find(page);
   if (found == pages.end()) return 0;
@@ -152,6 +169,7 @@ u32 Generation::invalidate_page(u64 page) {
     count++;
   }
   pages.erase(found);
+  kept.erase(page);
   last_page_ = ~u64{0};
   return count;
 }

@@ -46,6 +46,9 @@ class Generation {
   // Of the return stack (stencil/return_stack.h), run addresses: where landings go that a return is not to, where a return goes when
   // there is no frame, and one with carried registers.
   u64 other_landing, unknown_return, carried_return, carried_lookup;
+  // Offsets before this are of what every generation begins with: constants and stubs. These bytes are the same in each.
+  u32 common_size;
+  bool is_common(u64 run) const { return run - code.run_base() < common_size; }
   BlockMap map;
   ReservedArray<Block> blocks;
   ReservedArray<u16> offsets;
@@ -55,20 +58,28 @@ class Generation {
   // Blocks, by guest pc, that are kept out of the map, so that every way to them leads through the dispatcher, for as long as it is
   // not known whether a region of the store is worth having in their place.
   struct Waiting {
-    u64 code;
+    u64 code;  // to run until then
     u32 visits;
+    u64 entry;        // and from then on
+    u64 entry_bytes;  // what it begins with, where it is another
   };
   std::unordered_map<u64, Waiting> waiting;
   void keep_waiting(u64 pc, u64 code) {
     map.set(pc, 0);
-    waiting[pc] = {code, 0};
+    waiting[pc] = {code, 0, code, 0};
   }
-  void end_waiting(u64 pc) {
-    auto found = waiting.find(pc);
-    if (found == waiting.end()) return;
-    map.set(pc, found->second.code);
-    waiting.erase(found);
-  }
+  // The same for a block to whose entry others jump already: they leave by its poll thunk. Its code behind the poll is run meanwhile.
+  void keep_waiting(u64 pc, u64 entry, u64 behind_poll, u32 thunk);
+  void end_waiting(u64 pc);
+
+  // Pages whose translation was kept (baseline/pages.h), by guest page number: the indices of their blocks, and how many guest
+  // instructions these have.
+  struct Kept {
+    u32 first_block, blocks, instructions;
+  };
+  std::unordered_map<u64, Kept> kept;
+  size_t inherited_blocks = 0;  // the first ones are the parent's: of a forked child
+  bool has_page(u64 page) const { return page == last_page_ || pages.contains(page); }
   u32 threads = 0;  // attached threads that still run in it
 
   // Makes the code at one run address a jump to that at another, with and without carried registers.

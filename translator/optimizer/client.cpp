@@ -1,5 +1,7 @@
 #include "translator/optimizer/client.h"
 
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -49,6 +51,12 @@ bool log_is_a_file() {
   return log_fd > 2 && fstat(log_fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
+// A file that grows beyond RLIMIT_FSIZE, in memory too, is a signal.
+bool may_write_much() {
+  rlimit most{};
+  return getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur == RLIM_INFINITY;
+}
+
 // Whoever keeps results elsewhere, or nowhere, has an optimiser of its own.
 std::string optimiser_of(const ClientOptions& options) { return options.identity + '\n' + options.directory; }
 
@@ -84,6 +92,8 @@ struct Client::State {
   void give_up(const char* why);
   bool send_packet(MessageKind kind, u64 id, std::span<const u8> bytes);
   bool send_now(std::span<const u8> packet);
+  bool ready_at_end();
+  void send_file(int file);
   bool receive(std::vector<Answer>& answers);
   void take_message(const Message& message, std::vector<Answer>& answers);
 };
@@ -339,13 +349,43 @@ std::vector<Answer> Client::take() {
   return answers;
 }
 
+bool Client::State::ready_at_end() { return ready(milliseconds(CLOCK_PROCESS_CPUTIME_ID) >= worth_starting_ms); }
+
 void Client::hand_in(std::span<const Request> samples) {
   Turn turn(*this);
   if (!turn || samples.empty()) return;
   State& state = *state_;
-  if (!state.ready(milliseconds(CLOCK_PROCESS_CPUTIME_ID) >= worth_starting_ms)) return;
+  if (!state.ready_at_end()) return;
   for (const Request& request : samples)
     if (!state.send_packet(MessageKind::sample, 0, write_request(request))) return;
+}
+
+// As a file in memory: there may be more of it than the socket's buffer holds, and nobody waits.
+void Client::hand_in_pages(const std::function<void(int fd)>& write) {
+  Turn turn(*this);
+  if (!turn || !may_write_much() || !state_->ready_at_end()) return;
+  int file = memfd_create("ferry-pages", MFD_CLOEXEC);
+  if (file < 0) return;
+  write(file);
+  state_->send_file(file);
+  close(file);
+}
+
+void Client::State::send_file(int file) {
+  std::vector<u8> packet = packets_of(MessageKind::pages, 0, {})[0];
+  iovec part{packet.data(), packet.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof file)] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof file);
+  memcpy(CMSG_DATA(header), &file, sizeof file);
+  sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void Client::after_fork_in_child() {

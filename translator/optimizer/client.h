@@ -4,6 +4,7 @@
 // in the baseline; that is said once in the log.
 #pragma once
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -77,6 +78,9 @@ class Client {
   // At a process's end: what got warm and not hot, with its heat, so that it adds up over many short processes. One system call where
   // there is a connection, five where an optimiser listens; starts one only for a process that used some 50 ms of the processor.
   void hand_in(std::span<const Request> samples);
+
+  // Likewise: what page_notes.h reads. `write` writes it to a descriptor, when there is somebody to take it.
+  void hand_in_pages(const std::function<void(int fd)>& write);
 
   // After fork() (own memory) in the child: the connection stays the parent's, what was outstanding is lost without an answer.
   void after_fork_in_child();

@@ -14,7 +14,7 @@ struct sockaddr_un;
 
 namespace ferry::optimizer {
 
-inline constexpr u32 protocol_version = 2;
+inline constexpr u32 protocol_version = 3;
 inline constexpr size_t max_packet =
     112 * 1024;  // of Linux's default send buffer of 208 KiB a packet takes twice its size at worst
 inline constexpr size_t max_message = size_t{8} << 20;
@@ -25,13 +25,14 @@ enum class MessageKind : u32 {
   compile,
   compile_listed,  // with a listing before the answer, of a compilation of its own
   sample,          // only its heat counts; not answered
+  pages,           // empty; with a descriptor of a file (SCM_RIGHTS) that page_notes.h reads; not answered
   // To the guest, with the id of its request.
   listing,  // a listing's bytes; the region comes next
   region,   // a region's bytes
   refused,  // why nothing can be made of it, in words
   lost,     // it had to be dropped; in words
 };
-inline constexpr u32 message_kinds = 8;
+inline constexpr u32 message_kinds = 9;
 
 struct PacketHeader {
   u32 magic;

@@ -70,6 +70,13 @@ class StoreReader {
     return found;
   }
 
+  // The page of this page_key(), its checksum verified; empty when there is none. Readable until close().
+  std::span<const u8> find_page(u64 key) const {
+    if (!mapping_.is_mapped()) return {};
+    auto record = find_page_record(mapping_, key);
+    return record ? record->payload : std::span<const u8>{};
+  }
+
   // Whether find() and find_ahead() are likely to find something: looks no further than the index.
   struct Chances {
     bool asked_for = false, ahead = false;

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <map>
 
+#include "translator/optimizer/kept_page.h"
 #include "translator/optimizer/region.h"
 #include "translator/optimizer/store.h"
 
@@ -59,6 +60,7 @@ class Checker {
 
   bool is_right(const StoreRecord& record) {
     if (record.kind == RecordKind::bad) return ++result_.bad_requests, true;
+    if (record.kind == RecordKind::page) return is_right_page(record);
     if (options_.parse) {
       auto region = read_region(record.payload);
       if (!region || !std::ranges::equal(entry_keys(*region), record.keys)) return false;
@@ -68,6 +70,13 @@ class Checker {
     ++result_.regions;
     result_.entries += static_cast<u64>(std::ranges::count_if(record.keys, [](u64 key) { return key != 0; }));
     result_.region_bytes += record.payload.size();
+    return true;
+  }
+
+  bool is_right_page(const StoreRecord& record) {
+    if (options_.parse && !read_page(record.payload)) return false;
+    ++result_.pages;
+    result_.page_bytes += record.payload.size();
     return true;
   }
 

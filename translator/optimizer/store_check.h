@@ -17,6 +17,7 @@ struct StoreCheck {
   u64 regions = 0, entries = 0;  // regions, and keys that lead to them
   u64 region_bytes = 0;
   u64 code_bytes = 0, instructions = 0;  // with `parse`: host code, guest instructions
+  u64 pages = 0, page_bytes = 0;         // translated by the baseline
   u64 bad_requests = 0;                  // of which nothing could be made
   u64 damaged = 0, dropped = 0;          // index slots that lead to something damaged
   bool removed = false;                  // the whole store

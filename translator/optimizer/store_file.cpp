@@ -166,7 +166,7 @@ std::optional<StoreRecord> StoreMapping::record_at(u64 position) const {
     return {};
   RecordHeader header;
   memcpy(&header, bytes() + position, sizeof header);
-  if (header.kind != RecordKind::region && header.kind != RecordKind::bad) return {};
+  if (header.kind != RecordKind::region && header.kind != RecordKind::bad && header.kind != RecordKind::page) return {};
   if (header.key_count > max_record_keys || header.payload_size > max_payload) return {};
   u64 size = record_size(header.key_count, header.payload_size);
   if (size > limit - position) return {};
@@ -179,6 +179,17 @@ std::optional<StoreRecord> StoreMapping::record_at(u64 position) const {
                      .request = header.request,
                      .keys = {reinterpret_cast<const u64*>(keys), header.key_count},
                      .payload = record.last(header.payload_size)};
+}
+
+std::optional<StoreRecord> find_page_record(const StoreMapping& mapping, u64 key) {
+  std::optional<StoreRecord> newest;
+  for_each_slot(mapping.index(), slot_tag(key, KeyKind::request), [&](u64 slot) {
+    if (newest && slot_position(slot) <= newest->position) return true;
+    auto record = mapping.record_at(slot_position(slot));
+    if (record && record->kind == RecordKind::page && record->request == key) newest = record;
+    return true;
+  });
+  return newest;
 }
 
 u64 store_checksum(u64 identity, std::span<const u8> record_behind_checksum) {

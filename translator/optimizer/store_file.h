@@ -116,4 +116,7 @@ void for_each_slot(std::span<const u64> index, u32 tag, Use&& use) {
   }
 }
 
+// The newest page record of the key.
+std::optional<StoreRecord> find_page_record(const StoreMapping& mapping, u64 key);
+
 }  // namespace ferry::optimizer

@@ -11,7 +11,7 @@
 namespace ferry::optimizer {
 
 inline constexpr u64 store_magic = 0x31'45'52'4f'54'53'46'1a;  // "\x1aFSTORE1"
-inline constexpr u32 store_format = 1;
+inline constexpr u32 store_format = 2;
 inline constexpr u64 store_unit = 64;  // records and indices begin at multiples
 inline constexpr u64 store_header_size = 4096;
 inline constexpr u64 smallest_store = u64{1} << 20, largest_store = u64{64} << 30;
@@ -45,6 +45,7 @@ constexpr u32 index_bits(u64 word) { return static_cast<u32>(word & (store_unit 
 enum class RecordKind : u32 {
   region = 0x4e474552,  // the payload is a region's bytes
   bad = 0x20444142,     // nothing could be made of a request; the payload says why
+  page = 0x45474150,    // the payload is that of write_page(), which page_key() leads to
 };
 
 // Followed by key_count u64, entry_keys() of the region, and the payload.
@@ -54,7 +55,7 @@ struct RecordHeader {
   u32 key_count;
   u32 payload_size;
   u32 heat;     // samples that asked for it, as far as they go; 0: made ahead of time
-  u64 request;  // key of the request that it answers
+  u64 request;  // key of the request that it answers, or of the page
 };
 
 constexpr u64 record_size(u32 key_count, u32 payload_size) {

@@ -290,13 +290,44 @@ bool StoreWriter::remember_bad(u64 request_key, std::string_view why) {
   return append(header, {}, {reinterpret_cast<const u8*>(why.data()), why.size()});
 }
 
+bool StoreWriter::add_page(u64 page_key, std::span<const u8> page) {
+  if (!still_there() || page.size() > max_payload) return false;
+  RecordHeader header{};
+  header.kind = RecordKind::page;
+  header.request = page_key;
+  drop_page(page_key);
+  return append(header, {}, page);
+}
+
+std::span<const u8> StoreWriter::find_page(u64 page_key) const {
+  if (!mapping_.is_mapped()) return {};
+  auto record = find_page_record(mapping_, page_key);
+  return record ? record->payload : std::span<const u8>{};
+}
+
+// Nothing leads to it any more; a reader that has it goes on with it.
+void StoreWriter::drop_page(u64 page_key) {
+  std::span<const u64> index = mapping_.index();
+  auto record = find_page_record(mapping_, page_key);
+  if (!record) return;
+  u32 tag = slot_tag(page_key, KeyKind::request), bits = static_cast<u32>(__builtin_ctzl(index.size()));
+  for (u32 probe = 0; probe < max_probes; ++probe) {
+    const u64& slot = index[(slot_home(tag, bits) + probe) & (index.size() - 1)];
+    if (slot == 0) return;
+    if (slot != slot_of(tag, record->position)) continue;
+    write(reinterpret_cast<u64>(&slot) - reinterpret_cast<u64>(&mapping_.header()), as_bytes(slot_of(tag, 0)));
+    return;
+  }
+}
+
 StoreWriter::Known StoreWriter::find_request(u64 request_key, std::span<const u8>* region) const {
   if (!mapping_.is_mapped()) return Known::nothing;
   std::optional<StoreRecord> latest;
   for_each_slot(mapping_.index(), slot_tag(request_key, KeyKind::request), [&](u64 slot) {
     u64 position = slot_position(slot);
     if (latest && position < latest->position) return true;
-    if (auto record = mapping_.record_at(position); record && record->request == request_key) latest = record;
+    auto record = mapping_.record_at(position);
+    if (record && record->kind != RecordKind::page && record->request == request_key) latest = record;
     return true;
   });
   if (!latest) return Known::nothing;

@@ -40,10 +40,15 @@ class StoreWriter {
   // heat: the request's. keys: entry_keys() of the region.
   bool add(u64 request_key, u64 heat, std::span<const u8> region, std::span<const u64> keys);
   bool remember_bad(u64 request_key, std::string_view why);
+  // A page's translation, in the place of an older one of the key.
+  bool add_page(u64 page_key, std::span<const u8> page);
 
   // What is known of a request; the latest counts. The bytes are readable until the next add() or remember_bad().
   enum class Known : u8 { nothing, region, bad };
   Known find_request(u64 request_key, std::span<const u8>* region = nullptr) const;
+
+  // The page that is kept for the key; empty: none. Readable until the next one is added.
+  std::span<const u8> find_page(u64 page_key) const;
 
   // Replaces the file by one with the newest records, half as large; add() does it when the file is full.
   bool evict();
@@ -60,6 +65,7 @@ class StoreWriter {
   bool make_room(u64 bytes, u32 slots);
   bool grow_index(u32 slots);
   bool insert(u64 slot);
+  void drop_page(u64 page_key);
   bool write(u64 position, std::span<const u8> bytes);
   bool give_up(const std::string& what, int error);
 

@@ -49,6 +49,20 @@ StubCode thunk_stub(ThunkKind kind);
 inline constexpr u64 argument_jump_size = 16;
 void write_argument_jump(u8* write, u64 run, u64 argument, u64 target);
 
+// Where translated code refers to what every generation begins with, in the code that is written here: the fields' offsets. They are
+// relative to the code and 32 bits wide, as are those of stencils, where code can be moved as a whole.
+#if defined(__x86_64__)
+inline constexpr bool code_can_move = true;
+inline constexpr u32 thunk_field = 1, argument_jump_field = 8, other_landing_field = 8;
+#else
+inline constexpr bool code_can_move = false;
+inline constexpr u32 thunk_field = 0, argument_jump_field = 0, other_landing_field = 0;
+#endif
+
+// What redirect() overwrites, and back: as atomic.
+u64 patchable_bytes(const u8* write);
+void restore_patchable(u8* write, u64 run, u64 bytes);
+
 // The return stack (return_stack.h). Where the host's address of a frame is: so far below a multiple of 16; the guest's is in the 8
 // bytes above it.
 #if defined(__x86_64__)

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <cstring>
+#include <iterator>
 
 #include "guest/check.h"
 
@@ -58,6 +59,7 @@ const Library& library() {
     l.code = reinterpret_cast<const u8*>(l.bodies + header.body_count);
     l.constants = l.code + header.code_size;
     l.helpers = helper_addresses;
+    l.helper_count = std::size(helper_addresses) - 1;
     // Translating reads all over it: one call instead of a page fault for every sixteen pages.
     u64 begin = reinterpret_cast<u64>(p) & ~u64{4095}, end = reinterpret_cast<u64>(l.constants + l.constants_size);
     madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_READ);

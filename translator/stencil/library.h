@@ -97,7 +97,7 @@ struct Library {
   const Bodies* bodies;
   const u8* code;
   const u8* constants;
-  u32 stencil_count, constants_size;
+  u32 stencil_count, constants_size, helper_count;
   const void* const* helpers;
 
   // The bodies of a form, which must exist.

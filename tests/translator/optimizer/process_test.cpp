@@ -22,7 +22,10 @@
 #include "tests/translator/optimizer/sample_region.h"
 #include "translator/optimizer/client.h"
 #include "translator/optimizer/launch.h"
+#include "translator/optimizer/page_notes.h"
 #include "translator/optimizer/protocol.h"
+#include "translator/optimizer/store.h"
+#include "translator/stencil/host.h"
 
 namespace ferry::optimizer {
 namespace {
@@ -772,6 +775,43 @@ TEST_F(OptimizerProcess, AShortProcessStartsNoneToHandItsSamplesIn) {
   }
   waitpid(child, nullptr, 0);
   EXPECT_EQ(connect_plainly(), -1);
+}
+
+TEST_F(OptimizerProcess, PagesThatAreHandedInAddUpInTheStore) {
+  if (!stencil::code_can_move) GTEST_SKIP() << "code for this host is not kept";
+  options_.directory = testing::TempDir() + "ferry-pages-" + std::to_string(getpid());
+  Client client(options_);
+  ask(client, request_of(1));
+  StoreReader reader;
+  auto blocks_kept = [&](const PageNote& note) {
+    reader.open(options_.directory, options_.identity, false);
+    auto page = read_page(reader.find_page(page_key(note.words, note.program)));
+    return page ? page->blocks.size() : 0;
+  };
+  PageNote first{1, std::vector<u32>(page_words, 0xd503201f), {0, 512}},
+      second{1, std::vector<u32>(page_words, 0x8b000000), {8}};
+  client.hand_in_pages([&](int fd) {
+    write_page_note(fd, first);
+    write_page_note(fd, second);
+  });
+  EXPECT_TRUE(wait_until([&] { return blocks_kept(first) == 2 && blocks_kept(second) == 1; }));
+  first.blocks = {512, 100};
+  client.hand_in_pages([&](int fd) { write_page_note(fd, first); });
+  EXPECT_TRUE(wait_until([&] { return blocks_kept(first) == 3; }));
+  first.program = 2;
+  EXPECT_EQ(blocks_kept(first), 0u);
+  // What is no note, and what cannot be read without waiting.
+  client.hand_in_pages([&](int fd) {
+    write_page_note(fd, second);
+    EXPECT_EQ(write(fd, "what?", 5), 5);
+  });
+  int pipe_ends[2];
+  ASSERT_EQ(pipe2(pipe_ends, O_CLOEXEC), 0);
+  client.hand_in_pages([&](int fd) { dup2(pipe_ends[0], fd); });
+  EXPECT_EQ(ask(client, request_of(2)).kind, Answer::Kind::region);
+  close(pipe_ends[0]);
+  close(pipe_ends[1]);
+  std::filesystem::remove_all(options_.directory);
 }
 
 TEST_F(OptimizerProcess, WhatItMadeOutlivesItInTheStore) {

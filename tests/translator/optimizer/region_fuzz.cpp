@@ -15,7 +15,9 @@ extern "C" size_t LLVMFuzzerCustomMutator(u8* data, size_t size,
                                           size_t max_size,  // NOLINT(readability-identifier-naming)
                                           unsigned seed) {
   if (size < 16) {
-    std::vector<u8> good = seed % 2 != 0 ? write_region(sample_region()) : write_request(sample_request());
+    std::vector<u8> good = seed % 3 == 0   ? write_page(sample_page())
+                           : seed % 3 == 1 ? write_region(sample_region())
+                                           : write_request(sample_request());
     if (good.size() <= max_size) {
       memcpy(data, good.data(), good.size());
       size = good.size();
@@ -39,6 +41,8 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {  // NOLINT(
     std::vector<u8> again = write_region(*region);
     require(again.size() == size && memcmp(again.data(), data, size) == 0);
   }
+  std::vector<u8> aligned(bytes.begin(), bytes.end());
+  if (auto page = read_page(aligned)) require(write_page(*page) == aligned);
   if (auto listing = read_listing(bytes)) {
     for (const std::string& text : {listing->before, listing->after, listing->code})
       require(text.size() <= max_listing_text + 100);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "guest/aarch64/cpu.h"
+#include "translator/optimizer/kept_page.h"
 #include "translator/optimizer/region.h"
 
 namespace ferry::optimizer {
@@ -63,6 +64,16 @@ inline Region sample_region() {
   region.lines = {{0, 0x14}, {0, 0x18}, {50, 0x2008}};
   region.instructions = 9;
   return region;
+}
+
+inline KeptPage sample_page() {
+  static const KeptBlock blocks[] = {{7, 0, 24, 60, 1, 3}, {8, 64, 88, 100, 1022, 2}};
+  static const u32 words[] = {1, 2, 3, 4, 5, 6}, address_fields[] = {30, 90}, common_fields[] = {1, 16, 65};
+  static const u16 offsets[] = {0, 10, 30, 0, 5};
+  static const KeptEdge edges[] = {{-4096, 104, 50}, {8, 112, 0}};
+  static const KeptHelper helpers[] = {{40, 3}};
+  static const u8 code[120] = {1, 2, 3};
+  return {100, blocks, words, offsets, edges, address_fields, common_fields, helpers, code};
 }
 
 }  // namespace ferry::optimizer

@@ -14,12 +14,38 @@ namespace {
 constexpr size_t max_outgoing_bytes = size_t{32} << 20;
 }
 
-Connection::~Connection() { ::close(fd_); }
+Connection::~Connection() {
+  ::close(fd_);
+  if (passed_ >= 0) ::close(passed_);
+}
+
+ssize_t Connection::receive_packet(std::span<u8> buffer) {
+  iovec part{buffer.data(), buffer.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t size = recvmsg(fd_, &message, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+  if (size >= 0) adopt_passed(message);
+  return size;
+}
+
+// There is room for one descriptor: the kernel closes others.
+void Connection::adopt_passed(msghdr& message) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    if (header->cmsg_len < CMSG_LEN(sizeof(int))) continue;
+    if (passed_ >= 0) ::close(passed_);
+    memcpy(&passed_, CMSG_DATA(header), sizeof passed_);
+  }
+}
 
 std::optional<Message> Connection::receive(std::vector<u8>& buffer) {
   buffer.resize(max_packet);
   while (!closed_) {
-    ssize_t size = recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT | MSG_TRUNC);
+    ssize_t size = receive_packet(buffer);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && errno == EAGAIN) return std::nullopt;
     // A guest that ends without reading what it was told is an error first; what it said before is still to be had.

@@ -1,8 +1,11 @@
 // One guest process at the other end of a socket, as the optimiser sees it.
 #pragma once
+#include <sys/socket.h>
+
 #include <deque>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "guest/types.h"
@@ -24,6 +27,9 @@ class Connection {
   bool greeted() const { return greeted_; }  // with a greeting that was good
   void set_greeted() { greeted_ = true; }
 
+  // The descriptor that came with a message, the caller's from then on; -1: none did.
+  int take_passed() { return std::exchange(passed_, -1); }
+
   // The next message that has come; nothing when there is none for now, or never again: closed().
   std::optional<Message> receive(std::vector<u8>& buffer);
 
@@ -34,8 +40,12 @@ class Connection {
   void close(const char* why);
 
  private:
+  ssize_t receive_packet(std::span<u8> buffer);
+  void adopt_passed(msghdr& message);
+
   u64 number_;
   int fd_;
+  int passed_ = -1;
   bool closed_ = false, greeted_ = false;
   int errors_ = 0;
   Assembler assembler_;

@@ -35,6 +35,9 @@ class Results {
   // Counts the request's heat. Whether it has added up to what is worth a compilation nobody waits for, and there was none yet.
   bool add_heat(const Request& request);
 
+  // Null: there is none, for now.
+  StoreWriter* store() { return store_ready() ? &store_ : nullptr; }
+
   // Every few seconds, and at the end.
   void save();
 

@@ -68,7 +68,7 @@ int Server::timeout() {
     wait = std::min<u64>(wait, active_ms_ + options_.idle_ms > now ? active_ms_ + options_.idle_ms - now : 0);
   for (auto& worker : workers_)
     if (int limit = worker->check_limits(); limit >= 0) wait = std::min(wait, static_cast<u64>(limit));
-  return static_cast<int>(wait) + 1;
+  return pages_.has_work() ? 0 : static_cast<int>(wait) + 1;
 }
 
 // False: it is time to end.
@@ -97,8 +97,15 @@ bool Server::step() {
     forget_closed();
   }
   dispatch();
+  keep_pages();
   save_sometimes();
-  return !jobs_.empty() || now_ms() < active_ms_ + options_.idle_ms;
+  return !jobs_.empty() || pages_.has_work() || now_ms() < active_ms_ + options_.idle_ms;
+}
+
+void Server::keep_pages() {
+  if (!pages_.has_work()) return;
+  pages_.step(results_.store());
+  active_ms_ = now_ms();
 }
 
 void Server::accept_all() {
@@ -133,6 +140,10 @@ void Server::take(Connection& connection, const Message& message) {
     if (auto different = disagreement(greeting_for(options_.store.identity), message.bytes))
       return connection.close(("it is " + *different).c_str());
     return connection.set_greeted();
+  }
+  if (message.kind == MessageKind::pages) {
+    if (int fd = connection.take_passed(); fd >= 0) pages_.add(fd);
+    return;
   }
   bool listed = message.kind == MessageKind::compile_listed;
   if (message.kind != MessageKind::compile && message.kind != MessageKind::sample && !listed)
@@ -246,6 +257,7 @@ void Server::count(const Job& job, const Worker::Result& result) {
 void Server::log_totals() const {
   log(Log::optimizer, "optimiser: compiled %lu regions, %lu instructions: %s", compiled_, instructions_,
       in_words(times_).c_str());
+  log(Log::optimizer, "optimiser: kept %lu pages", pages_.kept());
 }
 
 // With what they alone have asked for and nobody could find in a store.

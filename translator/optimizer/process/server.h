@@ -8,6 +8,7 @@
 
 #include "guest/types.h"
 #include "translator/optimizer/process/connection.h"
+#include "translator/optimizer/process/page_keeper.h"
 #include "translator/optimizer/process/results.h"
 #include "translator/optimizer/process/worker.h"
 
@@ -54,6 +55,7 @@ class Server {
   void compile(Connection* connection, u64 id, Request request, std::vector<u8> bytes, bool listed);
   void drop_coolest();
   void dispatch();
+  void keep_pages();
   Worker* idle_worker();
   void finish(Worker& worker, Worker::Result result);
   void answer(const Job& job, MessageKind kind, std::span<const u8> bytes);
@@ -64,6 +66,7 @@ class Server {
 
   ServerOptions options_;
   Results results_;
+  PageKeeper pages_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unordered_map<u64, std::unique_ptr<Connection>> connections_;
   std::unordered_map<u64, Job> jobs_;  // by request_key, changed for those that are listed

@@ -237,6 +237,17 @@ void redirect(u8* write, u64 run, u64 target) {
   publish(run, 4);
 }
 
+u64 patchable_bytes(const u8* write) {
+  u32 word;
+  memcpy(&word, write, sizeof word);
+  return word;
+}
+
+void restore_patchable(u8* write, u64 run, u64 bytes) {
+  std::atomic_ref<u32>(*reinterpret_cast<u32*>(write)).store(static_cast<u32>(bytes), std::memory_order_release);
+  publish(run, 4);
+}
+
 void repoint_jump(u8* write_site, u64 run_site, u64 target) {
   edit(write_site, 0x03ffffff, branch_word(run_site, target) & 0x03ffffff);
   publish(run_site, 4);

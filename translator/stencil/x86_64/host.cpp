@@ -153,6 +153,16 @@ void redirect(u8* write, u64 run, u64 target) {
   std::atomic_ref<u64>(*reinterpret_cast<u64*>(write)).store(bytes, std::memory_order_release);
 }
 
+u64 patchable_bytes(const u8* write) {
+  u64 bytes;
+  memcpy(&bytes, write, sizeof bytes);
+  return bytes;
+}
+
+void restore_patchable(u8* write, u64, u64 bytes) {
+  std::atomic_ref<u64>(*reinterpret_cast<u64*>(write)).store(bytes, std::memory_order_release);
+}
+
 void repoint_jump(u8* write_site, u64 run_site, u64 target) { put(write_site, displacement(run_site + 4, target)); }
 
 bool is_jump_site(const u8* site) {
