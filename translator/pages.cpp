@@ -25,6 +25,8 @@ constexpr u64 page_size = optimizer::page_bytes;
 // A process hands in when it had to translate so many instructions, and of a page that was kept already when there was that part of it
 // to add: each makes a new one.
 constexpr u32 least_handed_in = 256, kept_part = 8;
+// So many are worth starting an optimiser for: a millisecond of each later run.
+constexpr u64 worth_starting = 4096;
 
 u64 program = 0;
 
@@ -53,14 +55,11 @@ std::vector<Fresh> fresh_pages() {
   std::lock_guard guard(lock);
   const Generation& generation = *current.load(std::memory_order_relaxed);
   std::vector<Fresh> pages;
-  u64 instructions = 0;
   for (auto [page, latest] : generation.pages) {
     Fresh fresh = fresh_blocks(generation, page, latest);
     if (fresh.blocks.empty()) continue;
-    instructions += fresh.instructions;
     pages.push_back(std::move(fresh));
   }
-  if (instructions < least_handed_in) return {};
   size_t handed_in = std::min<size_t>(pages.size(), optimizer::max_page_notes);
   std::ranges::nth_element(pages, pages.begin() + static_cast<long>(handed_in), std::greater{}, &Fresh::instructions);
   pages.resize(handed_in);
@@ -115,7 +114,10 @@ u64 place_stored_page(Generation& generation, u64 pc) {
 void hand_in_pages() {
   if (!stencil::code_can_move || !keeps_pages()) return;
   std::vector<Fresh> pages = fresh_pages();
-  if (!pages.empty()) hand_in_notes([&](int fd) { write_notes(fd, pages); });
+  u64 instructions = 0;
+  for (const Fresh& fresh : pages) instructions += fresh.instructions;
+  if (instructions >= least_handed_in)
+    hand_in_notes([&](int fd) { write_notes(fd, pages); }, instructions >= worth_starting);
 }
 
 }  // namespace ferry::translator

@@ -319,7 +319,7 @@ std::span<const u8> find_stored_page(u64 key) { return tier->store.find_page(key
 
 bool keeps_pages() { return tier != nullptr && tier->client != nullptr && !tier->store_directory.empty(); }
 
-void hand_in_notes(const std::function<void(int fd)>& write) { tier->client->hand_in_pages(write); }
+void hand_in_notes(const std::function<void(int fd)>& write, bool much) { tier->client->hand_in_pages(write, much); }
 
 bool may_be_stored(u64 pc, u64 key) {
   if (!has_store()) return false;

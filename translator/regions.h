@@ -58,7 +58,7 @@ bool has_store();
 std::span<const u8> find_stored_page(u64 key);
 // Whether there is an optimiser with a store to hand pages in to; not under the lock, and does it: Client::hand_in_pages().
 bool keeps_pages();
-void hand_in_notes(const std::function<void(int fd)>& write);
+void hand_in_notes(const std::function<void(int fd)>& write, bool much);
 
 void forget_requests();  // in a forked child, under the lock
 

@@ -101,7 +101,8 @@ void add_block(Generation& generation, const KeptBlock& kept, u32 first_offset, 
 
 std::vector<u8> make_page(const u32* words, std::span<const u16> blocks) {
   if (!stencil::code_can_move) return {};
-  Generation generation(scratch_code);
+  static Generation generation(scratch_code);  // making one takes longer than filling it
+  generation.forget_blocks();
   u64 address = reinterpret_cast<u64>(words);
   Origin origin{static_cast<u32>(generation.used)};
   Moves moves;

@@ -41,6 +41,12 @@ void BlockMap::put(Table& table, u64 pc, u64 code) {
   }
 }
 
+void BlockMap::clear() {
+  Table& table = *table_.load(std::memory_order_relaxed);
+  for (u64 i = 0; i <= table.mask; i++) table.slots[i].pc.store(empty, std::memory_order_relaxed);
+  table.used = 0;
+}
+
 void BlockMap::set(u64 pc, u64 code) {
   Table* table = table_.load(std::memory_order_relaxed);
   if (table->used * 2 > table->mask) {

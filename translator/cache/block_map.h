@@ -34,6 +34,8 @@ class BlockMap {
 
   // Writer: sets or replaces (code 0 removes, keeping the slot).
   void set(u64 pc, u64 code);
+  // While nobody reads.
+  void clear();
 
  private:
   static constexpr u64 empty = 0;  // nothing is ever translated at pc 0

@@ -129,6 +129,19 @@ Generation::Dropped Generation::invalidate_pages(u64 first, u64 last) {
   return dropped;
 }
 
+void Generation::forget_blocks() {
+  used = common_size;
+  map.clear();
+  blocks.clear();
+  offsets.clear();
+  edges.clear();
+  code_pages_.clear();
+  pages.clear();
+  kept.clear();
+  waiting.clear();
+  last_page_ = ~u64{0};
+}
+
 void Generation::add(Block block) {
   u32 index = static_cast<u32>(blocks.size());
   u64 page = block.pc >> 12;

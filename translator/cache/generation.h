@@ -86,6 +86,9 @@ class Generation {
   void redirect(u64 from, u64 to);
   void redirect(const Edge& edge, u64 to);
 
+  // As it began: for code that is translated to be kept, and not run. There are no regions.
+  void forget_blocks();
+
   // Enters a block whose code is complete.
   void add(Block block);
 

@@ -30,6 +30,7 @@ class ReservedArray {
     size_.store(i + 1, std::memory_order_release);
     return data_[i];
   }
+  void clear() { size_.store(0, std::memory_order_release); }
   // `count` more elements, to be filled before anything refers to them.
   T* grow(size_t count) {
     size_t i = size_.load(std::memory_order_relaxed);

@@ -79,8 +79,8 @@ class Client {
   // there is a connection, five where an optimiser listens; starts one only for a process that used some 50 ms of the processor.
   void hand_in(std::span<const Request> samples);
 
-  // Likewise: what page_notes.h reads. `write` writes it to a descriptor, when there is somebody to take it.
-  void hand_in_pages(const std::function<void(int fd)>& write);
+  // Likewise: what page_notes.h reads. `write` writes it to a descriptor, when there is somebody to take it. `much`: worth starting one.
+  void hand_in_pages(const std::function<void(int fd)>& write, bool much);
 
   // After fork() (own memory) in the child: the connection stays the parent's, what was outstanding is lost without an answer.
   void after_fork_in_child();

@@ -790,24 +790,28 @@ TEST_F(OptimizerProcess, PagesThatAreHandedInAddUpInTheStore) {
   };
   PageNote first{1, std::vector<u32>(page_words, 0xd503201f), {0, 512}},
       second{1, std::vector<u32>(page_words, 0x8b000000), {8}};
-  client.hand_in_pages([&](int fd) {
-    write_page_note(fd, first);
-    write_page_note(fd, second);
-  });
+  client.hand_in_pages(
+      [&](int fd) {
+        write_page_note(fd, first);
+        write_page_note(fd, second);
+      },
+      false);
   EXPECT_TRUE(wait_until([&] { return blocks_kept(first) == 2 && blocks_kept(second) == 1; }));
   first.blocks = {512, 100};
-  client.hand_in_pages([&](int fd) { write_page_note(fd, first); });
+  client.hand_in_pages([&](int fd) { write_page_note(fd, first); }, false);
   EXPECT_TRUE(wait_until([&] { return blocks_kept(first) == 3; }));
   first.program = 2;
   EXPECT_EQ(blocks_kept(first), 0u);
   // What is no note, and what cannot be read without waiting.
-  client.hand_in_pages([&](int fd) {
-    write_page_note(fd, second);
-    EXPECT_EQ(write(fd, "what?", 5), 5);
-  });
+  client.hand_in_pages(
+      [&](int fd) {
+        write_page_note(fd, second);
+        EXPECT_EQ(write(fd, "what?", 5), 5);
+      },
+      false);
   int pipe_ends[2];
   ASSERT_EQ(pipe2(pipe_ends, O_CLOEXEC), 0);
-  client.hand_in_pages([&](int fd) { dup2(pipe_ends[0], fd); });
+  client.hand_in_pages([&](int fd) { dup2(pipe_ends[0], fd); }, false);
   EXPECT_EQ(ask(client, request_of(2)).kind, Answer::Kind::region);
   close(pipe_ends[0]);
   close(pipe_ends[1]);
