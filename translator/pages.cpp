@@ -24,7 +24,7 @@ namespace {
 constexpr u64 page_size = optimizer::page_bytes;
 // A process hands in when it had to translate so many instructions, and of a page that was kept already when there was that part of it
 // to add: each makes a new one.
-constexpr u32 least_handed_in = 256, kept_part = 8;
+constexpr u32 least_handed_in = 256, kept_part = 8, most_block_instructions = 64;
 // So many are worth starting an optimiser for: a millisecond of each later run.
 constexpr u64 worth_starting = 4096;
 
@@ -55,6 +55,7 @@ std::vector<Fresh> fresh_pages() {
   std::lock_guard guard(lock);
   const Generation& generation = *current.load(std::memory_order_relaxed);
   std::vector<Fresh> pages;
+  if ((generation.blocks.size() - generation.known_blocks) * most_block_instructions < least_handed_in) return pages;
   for (auto [page, latest] : generation.pages) {
     Fresh fresh = fresh_blocks(generation, page, latest);
     if (fresh.blocks.empty()) continue;

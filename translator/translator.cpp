@@ -327,7 +327,7 @@ void after_fork_in_child(Cpu& cpu) {
   generation->code.after_fork_in_child();
   generation->threads = 1;
   begin_telling(*generation);
-  generation->inherited_blocks = generation->blocks.size();
+  generation->inherited_blocks = generation->known_blocks = generation->blocks.size();
   forget_requests();
   watch_time_in_child(cpu);
   if (perf::reporter) perf::reporter->after_fork_in_child(*generation);

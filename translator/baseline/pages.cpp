@@ -171,6 +171,7 @@ bool place_page(Generation& generation, const KeptPage& page, u64 address, KeyIs
   }
   generation.kept[address / optimizer::page_bytes] = {first_block, static_cast<u32>(page.blocks.size()),
                                                       static_cast<u32>(page.offsets.size())};
+  generation.known_blocks += page.blocks.size();
   return true;
 }
 

@@ -138,6 +138,7 @@ void Generation::forget_blocks() {
   code_pages_.clear();
   pages.clear();
   kept.clear();
+  known_blocks = inherited_blocks = 0;
   waiting.clear();
   last_page_ = ~u64{0};
 }

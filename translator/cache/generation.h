@@ -79,6 +79,7 @@ class Generation {
   };
   std::unordered_map<u64, Kept> kept;
   size_t inherited_blocks = 0;  // the first ones are the parent's: of a forked child
+  size_t known_blocks = 0;      // those and, of what follows, those that were kept
   bool has_page(u64 page) const { return page == last_page_ || pages.contains(page); }
   u32 threads = 0;  // attached threads that still run in it
 
