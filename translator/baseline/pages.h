@@ -1,5 +1,5 @@
 // Whole pages of translated code, made once and kept (optimizer/kept_page.h): what of a page has run in some process is put into code
-// memory at once, at about a tenth of what translating it costs.
+// memory at once, its blocks linked with each other. What is left of the cost is mostly the memory that it takes.
 #pragma once
 #include <span>
 #include <vector>

@@ -32,6 +32,7 @@ class CodeMemory {
 
   // Commits [from, from + length) in steps ahead of use, so that writing does not fault page by page.
   void commit(size_t offset);
+  // Likewise, step by step: what comes may be longer than one.
   void commit_up_to(size_t end) {
     while (committed_ < end && committed_ < size_) commit(committed_);
   }

@@ -50,6 +50,7 @@ struct Files {
       u64 keys[] = {key(number), key(number + records)};
       require(writer.add(number, 1, payload(number), keys));
     }
+    require(writer.add_page(records, write_page(sample_page())));
     Profile spots(options.directory);
     spots.add(sample_request());
     require(spots.save());
@@ -90,6 +91,8 @@ void alter(std::vector<u8>& bytes, std::span<const u8> input) {
 void read_back(const Files& files) {
   StoreReader reader;
   if (!reader.open(files.options.directory, files.options.identity, false)) return;
+  if (auto page = reader.find_page(records); !page.empty())
+    require(std::ranges::equal(page, write_page(sample_page())));
   for (u64 number = 0; number < 2 * records; ++number)
     for (const StoreCandidate& candidate : reader.find(key(number))) {
       require(std::ranges::equal(candidate.region, payload(number % records)));
