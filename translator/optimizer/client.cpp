@@ -363,7 +363,10 @@ void Client::hand_in(std::span<const Request> samples) {
 // As a file in memory: there may be more of it than the socket's buffer holds, and nobody waits.
 void Client::hand_in_pages(const std::function<void(int fd)>& write, bool much) {
   Turn turn(*this);
-  if (!turn || !may_write_much() || !(much ? state_->ready(true) : state_->ready_at_end())) return;
+  // A child that shares the memory (vfork) and ends has nothing of its own.
+  if (!turn || state_->process != getpid() || !may_write_much() ||
+      !(much ? state_->ready(true) : state_->ready_at_end()))
+    return;
   int file = memfd_create("ferry-pages", MFD_CLOEXEC);
   if (file < 0) return;
   write(file);
