@@ -90,6 +90,7 @@ u64 place_stored_page(Generation& generation, u64 pc) {
   u64 page = pc / page_size, address = page * page_size;
   if (!stencil::code_can_move || !has_store() || generation.has_page(page)) return 0;
   Stopwatch stopwatch(translate_ticks);
+  note_translated(address, address + page_size);  // before it is read: invalidate() must hear of changes from now on
   u32 words[optimizer::page_words];
   if (!copy_from_guest(words, GuestAddr{address}, sizeof words)) return 0;
   std::span<const u8> bytes = find_stored_page(optimizer::page_key(words, program));
@@ -98,7 +99,6 @@ u64 place_stored_page(Generation& generation, u64 pc) {
   if (!stored || !optimizer::matches(*stored, words)) return 0;
   size_t first = generation.blocks.size();
   if (!baseline::place_page(generation, *stored, address, may_be_stored)) return 0;
-  note_translated(address, address + page_size);
   counters.loaded_pages++;
   counters.loaded_instructions += stored->offsets.size();
   for (size_t i = first; i < generation.blocks.size(); i++) {

@@ -11,7 +11,7 @@ namespace ferry::translator {
 void name_program(std::string_view path);
 
 // Under the lock: the code at pc out of the store, if it has the page and this pc on it, and nothing of the page has been translated; else
-// 0. Costs a block's translation where it has not.
+// 0, and the page may be in place all the same. Costs a block's translation where it has not.
 u64 place_stored_page(cache::Generation& generation, u64 pc);
 
 // At a process's end: hands the pages on which enough was translated to the optimiser. What a forked child has from its parent is the

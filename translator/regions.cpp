@@ -2,6 +2,7 @@
 
 #include <sys/auxv.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <memory>
 #include <unordered_map>
@@ -319,7 +320,10 @@ std::span<const u8> find_stored_page(u64 key) { return tier->store.find_page(key
 
 bool keeps_pages() { return tier != nullptr && tier->client != nullptr && !tier->store_directory.empty(); }
 
-void hand_in_notes(const std::function<void(int fd)>& write, bool much) { tier->client->hand_in_pages(write, much); }
+void hand_in_notes(const std::function<void(int fd)>& write, bool much) {
+  // Where there is no place for a store, none is started.
+  tier->client->hand_in_pages(write, much && access(tier->store_directory.c_str(), W_OK) == 0);
+}
 
 bool may_be_stored(u64 pc, u64 key) {
   if (!has_store()) return false;

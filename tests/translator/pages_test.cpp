@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <numeric>
 
 #include "tests/translator/aarch64/case_generator.h"
 #include "tests/translator/guest_code.h"
@@ -12,6 +13,7 @@
 #include "translator/baseline/pages.h"
 #include "translator/optimizer/store_writer.h"
 #include "translator/regions.h"
+#include "translator/state.h"
 
 namespace ferry::test {
 namespace {
@@ -250,6 +252,25 @@ TEST_F(Pages, ReadingThemChecksEveryByte) {
     Generation one(size_t{1} << 20);
     baseline::place_page(one, *read, code.begin(), never_waits_by_key);
   }
+}
+
+// A page that fits and leaves no room for what it lacks is not put in place. The last: it fills code memory.
+TEST_F(Pages, LeaveRoomForWhatTheyLack) {
+  Code code;
+  while (code.count() < 1000) code.add("ldr_imm", "size=3 rn=2 rt=6");
+  code.add("svc");
+  std::vector<u16> blocks(300);
+  std::iota(blocks.begin(), blocks.end(), u16{0});
+  keep(code, blocks);
+  Generation& generation = *translator::current.load();
+  size_t page = optimizer::read_page(baseline::make_page(words_of(code), blocks))->code.size();
+  generation.used = (generation.code.size() - page - 128) & ~size_t{63};
+  u64 before = loaded(), value = 77;
+  Guest guest;
+  guest.cpu.x[2] = reinterpret_cast<u64>(&value);
+  EXPECT_EQ(ExitReason::syscall, guest.run(code.at(940)).reason);
+  EXPECT_EQ(77u, guest.cpu.x[6]);
+  EXPECT_EQ(before, loaded());
 }
 
 }  // namespace

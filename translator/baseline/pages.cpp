@@ -67,10 +67,10 @@ std::vector<KeptEdge> edges_of(Generation& generation, Origin origin, u64 addres
   return edges;
 }
 
+// Room for the page, and then for any block: what the page lacks is translated next.
 bool has_room(const Generation& generation, const KeptPage& page) {
-  return generation.code.size() - generation.used >= page.code.size() + placement_alignment + stencil::slack &&
-         generation.blocks.room() >= page.blocks.size() && generation.offsets.room() >= page.offsets.size() &&
-         generation.edges.room() >= page.edges.size();
+  return generation.has_room(page.code.size() + placement_alignment, page.blocks.size(), page.offsets.size(),
+                             page.edges.size());
 }
 
 void adjust(const KeptPage& page, u8* code, u64 address, u32 place) {
@@ -145,9 +145,9 @@ bool place_page(Generation& generation, const KeptPage& page, u64 address, KeyIs
     if (helper.index >= stencil::library().helper_count) return false;
 
   u32 place = static_cast<u32>(aligned(generation.used));
-  generation.code.commit_up_to(place + page.code.size());
   u64 run = generation.code.run_base() + place;
-  u8* code = generation.code.writable(run);
+  u8* code = generation.code.writable(run);  // this process's own first
+  generation.code.commit_up_to(place + page.code.size());
   memcpy(code, page.code.data(), page.code.size());
   adjust(page, code, address, place);
   stencil::publish(run, page.code.size());

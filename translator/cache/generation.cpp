@@ -87,9 +87,10 @@ Generation::PollSite Generation::poll_site(u64 exit_operand) const {
   return {entry->pc, code.run_base() + entry->code};
 }
 
-bool Generation::has_room() const {
-  return code.size() - used >= largest_block_code && blocks.room() >= 1 &&
-         offsets.room() >= largest_block_instructions && edges.room() >= 2 * largest_block_instructions;
+bool Generation::has_room(size_t code_bytes, size_t more_blocks, size_t instructions, size_t more_edges) const {
+  return code.size() - used >= code_bytes + largest_block_code && blocks.room() >= more_blocks + 1 &&
+         offsets.room() >= instructions + largest_block_instructions &&
+         edges.room() >= more_edges + 2 * largest_block_instructions;
 }
 
 u64 Generation::locate(u64 run) const {

@@ -93,8 +93,8 @@ class Generation {
   // Enters a block whose code is complete.
   void add(Block block);
 
-  // Is there room for the largest block?
-  bool has_room() const;
+  // Is there room for the largest block, behind so much more?
+  bool has_room(size_t code_bytes = 0, size_t more_blocks = 0, size_t instructions = 0, size_t more_edges = 0) const;
 
   // The guest pc of the instruction whose code contains the run address; 0 when it is no instruction's. In a region it may be a
   // neighbour's.

@@ -11,7 +11,7 @@
 namespace ferry::optimizer {
 
 inline constexpr u64 store_magic = 0x31'45'52'4f'54'53'46'1a;  // "\x1aFSTORE1"
-inline constexpr u32 store_format = 2;
+inline constexpr u32 store_format = 1;
 inline constexpr u64 store_unit = 64;  // records and indices begin at multiples
 inline constexpr u64 store_header_size = 4096;
 inline constexpr u64 smallest_store = u64{1} << 20, largest_store = u64{64} << 30;

@@ -105,11 +105,19 @@ u64 room_of(const StoreRecord& record) {
   return round_up_to_unit(record_size(static_cast<u32>(record.keys.size()), static_cast<u32>(record.payload.size())));
 }
 
-// The newest, as many as there is room for.
-std::span<const StoreRecord> newest(std::span<const StoreRecord> records, u64 room) {
-  size_t first = records.size();
-  for (; first > 0 && room_of(records[first - 1]) <= room; --first) room -= room_of(records[first - 1]);
-  return records.subspan(first);
+// The newest, as many as there is room for: first of what LLVM has made, then of pages, which cost a hundredth of it.
+std::vector<StoreRecord> newest(std::span<const StoreRecord> records, u64 room) {
+  std::vector<StoreRecord> kept;
+  for (bool pages : {false, true}) {
+    for (size_t i = records.size(); i > 0; --i) {
+      if ((records[i - 1].kind == RecordKind::page) != pages) continue;
+      if (room_of(records[i - 1]) > room) break;
+      room -= room_of(records[i - 1]);
+      kept.push_back(records[i - 1]);
+    }
+  }
+  std::ranges::sort(kept, {}, &StoreRecord::position);
+  return kept;
 }
 
 // Writes a whole store with these records into an empty file: records, index, and the header last.

@@ -26,7 +26,7 @@ ssize_t Connection::receive_packet(std::span<u8> buffer) {
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   message.msg_control = control;
-  message.msg_controllen = sizeof control;
+  message.msg_controllen = CMSG_LEN(sizeof(int));  // without the padding, where a second descriptor has room
   ssize_t size = recvmsg(fd_, &message, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
   if (size >= 0) adopt_passed(message);
   return size;
