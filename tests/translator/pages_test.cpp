@@ -1,18 +1,13 @@
 // Pages whose translation is kept: their code, moved, is what translating would have made there, for every instruction; guests run it
 // where their memory holds its words, and only there.
-#include <stdlib.h>
-
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 #include <numeric>
 
 #include "tests/translator/aarch64/case_generator.h"
-#include "tests/translator/guest_code.h"
+#include "tests/translator/guest_store.h"
 #include "translator/baseline/baseline.h"
 #include "translator/baseline/pages.h"
-#include "translator/optimizer/store_writer.h"
-#include "translator/regions.h"
 #include "translator/state.h"
 
 namespace ferry::test {
@@ -22,7 +17,6 @@ using cache::Generation;
 using optimizer::KeptPage;
 using translator::ExitReason;
 
-constexpr char identity[] = "pages_test";
 constexpr u64 no_program = 0;
 
 bool never_waits(u64, std::span<const u32>) { return false; }
@@ -30,23 +24,8 @@ bool never_waits_by_key(u64, u64) { return false; }
 
 const u32* words_of(const Code& code) { return reinterpret_cast<const u32*>(code.begin()); }
 
-class Pages : public testing::Test {
+class Pages : public GuestStore {
  protected:
-  static void SetUpTestSuite() {
-    handle_guest_faults();
-    translator::start({});
-    char name[] = "/tmp/ferry-pages-XXXXXX";
-    directory = mkdtemp(name);
-    ASSERT_TRUE(writer.open({.directory = directory, .identity = identity, .description = "for a test"}).has_value());
-    optimizer::ClientOptions client;
-    client.identity = identity;
-    client.directory = directory;
-    translator::start_optimizer(client);
-  }
-  static void TearDownTestSuite() {
-    writer.close();
-    std::filesystem::remove_all(directory);
-  }
   void SetUp() override {
     if (!stencil::code_can_move) GTEST_SKIP() << "code for this host is not kept";
   }
@@ -57,9 +36,6 @@ class Pages : public testing::Test {
   }
   static u64 loaded() { return translator::stats().loaded_pages; }
   static u64 translated() { return translator::stats().translated_instructions; }
-
-  static inline optimizer::StoreWriter writer;
-  static inline std::string directory;
 };
 
 // The code of the page at `address` when it is translated there, behind `used` bytes of others.
@@ -142,13 +118,13 @@ void add_program(Code& code) {
 }
 constexpr u16 program_blocks[] = {0, 3, 4, 6, 8};
 
-void run_program(const Code& code) {
+void run_program(const Code& code, u64 sum = 300) {
   Guest guest;
   u64 value = 77;
   guest.cpu.x[1] = 100;
   guest.cpu.x[2] = reinterpret_cast<u64>(&value);
   ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
-  EXPECT_EQ(300u, guest.cpu.x[0]);
+  EXPECT_EQ(sum, guest.cpu.x[0]);
   EXPECT_EQ(code.begin(), guest.cpu.x[3]);
   EXPECT_EQ(0x9abcdef012345678, guest.cpu.x[4]);
   EXPECT_EQ(code.at(4), guest.cpu.x[5]);
@@ -210,12 +186,7 @@ TEST_F(Pages, AreLeftThereWhereTheCodeIsAnother) {
   keep(code, program_blocks);
   code.replace(8, "add_imm", "sf=1 imm12=4 rn=0 rd=0");
   u64 before = loaded();
-  Guest guest;
-  u64 value = 0;
-  guest.cpu.x[1] = 100;
-  guest.cpu.x[2] = reinterpret_cast<u64>(&value);
-  ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
-  EXPECT_EQ(400u, guest.cpu.x[0]);
+  run_program(code, 400);
   EXPECT_EQ(before, loaded());
   // Of the same key, as if hashes met.
   std::vector<u8> wrong;
@@ -226,10 +197,7 @@ TEST_F(Pages, AreLeftThereWhereTheCodeIsAnother) {
   }
   ASSERT_TRUE(writer.add_page(optimizer::page_key({words_of(code), optimizer::page_words}, no_program), wrong));
   code.invalidate(0);
-  guest.cpu.x[0] = 0;
-  guest.cpu.x[1] = 100;
-  ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
-  EXPECT_EQ(400u, guest.cpu.x[0]);
+  run_program(code, 400);
   EXPECT_EQ(before, loaded());
 }
 

@@ -1,40 +1,16 @@
 // Regions of the store in a guest's process: they come where a block is visited often or runs long, and only where the guest's code is
 // theirs.
-#include <stdlib.h>
-
-#include <filesystem>
-
-#include "tests/translator/guest_code.h"
+#include "tests/translator/guest_store.h"
 #include "translator/baseline/pages.h"
 #include "translator/optimizer/compile.h"
-#include "translator/optimizer/store_writer.h"
-#include "translator/regions.h"
 
 namespace ferry::test {
 namespace {
 
 using translator::ExitReason;
 
-constexpr char identity[] = "stored_test";
-
-class Stored : public testing::Test {
+class Stored : public GuestStore {
  protected:
-  static void SetUpTestSuite() {
-    handle_guest_faults();
-    translator::start({});
-    char name[] = "/tmp/ferry-stored-XXXXXX";
-    directory = mkdtemp(name);
-    ASSERT_TRUE(writer.open({.directory = directory, .identity = identity, .description = "for a test"}).has_value());
-    optimizer::ClientOptions client;
-    client.identity = identity;
-    client.directory = directory;
-    translator::start_optimizer(client);
-  }
-  static void TearDownTestSuite() {
-    writer.close();
-    std::filesystem::remove_all(directory);
-  }
-
   // Compiles what has run around pc and puts it into the store.
   static void store(u64 pc) {
     static optimizer::Compiler compiler;
@@ -47,9 +23,6 @@ class Stored : public testing::Test {
     ASSERT_TRUE(writer.add(++number, 1, write_region(*region), entry_keys(*region)));
   }
   static u64 loaded() { return translator::stats().loaded_regions; }
-
-  static inline optimizer::StoreWriter writer;
-  static inline std::string directory;
 };
 
 // A function of `count` additions of `addend` to x0 behind its caller.

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <utility>
 
 namespace ferry::optimizer {
 
@@ -36,12 +35,7 @@ PageNoteReader::PageNoteReader(int fd) : fd_(fd) {
   if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) left_ = 0;
 }
 
-PageNoteReader::~PageNoteReader() {
-  if (fd_ >= 0) close(fd_);
-}
-
-PageNoteReader::PageNoteReader(PageNoteReader&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), at_(other.at_), left_(other.left_) {}
+PageNoteReader::~PageNoteReader() { close(fd_); }
 
 std::optional<PageNote> PageNoteReader::next() {
   NoteHeader header;

@@ -26,8 +26,8 @@ class PageNoteReader {
   // The descriptor, of anything, becomes the reader's.
   explicit PageNoteReader(int fd);
   ~PageNoteReader();
-  PageNoteReader(PageNoteReader&& other) noexcept;
-  PageNoteReader& operator=(PageNoteReader&&) = delete;
+  PageNoteReader(const PageNoteReader&) = delete;
+  PageNoteReader& operator=(const PageNoteReader&) = delete;
 
   // nullopt: there are no more, or what follows makes no sense. Never waits.
   std::optional<PageNote> next();

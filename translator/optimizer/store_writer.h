@@ -43,11 +43,11 @@ class StoreWriter {
   // A page's translation, in the place of an older one of the key.
   bool add_page(u64 page_key, std::span<const u8> page);
 
-  // What is known of a request; the latest counts. The bytes are readable until the next add() or remember_bad().
+  // What is known of a request; the latest counts. The bytes are readable until something is added.
   enum class Known : u8 { nothing, region, bad };
   Known find_request(u64 request_key, std::span<const u8>* region = nullptr) const;
 
-  // The page that is kept for the key; empty: none. Readable until the next one is added.
+  // The page that is kept for the key; empty: none. Readable until something is added.
   std::span<const u8> find_page(u64 page_key) const;
 
   // Replaces the file by one with the newest records, half as large; add() does it when the file is full.
