@@ -249,12 +249,13 @@ Exit run(Cpu& cpu) {
         indirect = true;
         break;
       case ExitReason::poll: {
-        auto [pc, entry] = static_cast<Generation*>(cpu.generation)->poll_site(cpu.exit_operand);
+        auto& generation = *static_cast<Generation*>(cpu.generation);
+        auto [pc, entry] = generation.poll_site(cpu.exit_operand);
         cpu.pc = pc;
         take_answers();
         if (!budget_used_up(cpu))
           stale = entry;
-        else if (Exit exit; last_slice_used(cpu) && note_sample(cpu, exit))
+        else if (Exit exit; !generation.is_region(entry) && last_slice_used(cpu) && note_sample(cpu, exit))
           return exit;
         if (poll_wanted(cpu)) return {ExitReason::poll};
         break;

@@ -20,9 +20,10 @@ constexpr size_t aligned(size_t size) {
   return (size + stencil::patchable_alignment - 1) & ~(stencil::patchable_alignment - 1);
 }
 
-// Of an entry: the poll thunk, which names it when the region is stale; then, each after what stores the carried registers for the
-// next, the jumps into the region with carried registers and with Cpu exact.
-constexpr size_t stale_at = stencil::patchable_alignment, carried_at = stale_at + stencil::argument_jump_size,
+// Of an entry: the poll thunk, which names it; what stores the carried registers for that, when somebody wants something or the region is
+// stale; the jumps into the region with carried registers and with Cpu exact. Blocks, which come by the latter, have polled, and so has
+// what makes a call that comes back to an entry: there is no way round and round by returns alone.
+constexpr size_t leave_at = stencil::patchable_alignment, carried_at = leave_at + stencil::argument_jump_size,
                  exact_at = carried_at + stencil::carried_entry, entry_size = exact_at + stencil::argument_jump_size;
 // Of an exit: what stores the carried registers, then the link thunk.
 constexpr size_t exit_size = stencil::carried_entry + stencil::patchable_alignment;
@@ -88,8 +89,8 @@ class Installer {
       const Entry& entry = region_.entries[i];
       size_t thunk = entry_thunk(i);
       stencil::write_thunk(write(thunk), run(thunk), generation_.poll_stub);
-      argument_jump(thunk + stale_at, entry_code(i), generation_.store_carried);
-      stencil::redirect(write(thunk + carried_at), run(thunk + carried_at), inside(i));
+      argument_jump(thunk + leave_at, run(thunk), generation_.store_carried);
+      stencil::write_polled_jump(write(thunk + carried_at), run(thunk + carried_at), run(thunk + leave_at), inside(i));
       argument_jump(thunk + exact_at, inside(i), run(code_ + region_.loader));
       generation_.regions.entries.push(
           {pc_of(entry.offset), static_cast<u32>(thunk), static_cast<u32>(thunk + exact_at)});

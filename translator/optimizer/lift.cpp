@@ -270,17 +270,15 @@ void Lifter::build_entries() {
     BasicBlock* loads = new_block();
     builder_.SetInsertPoint(loads);
     entry_ends_.push_back(builder_.CreateBr(nodes_[entry_nodes_[i]].head));
-    // There is no way round and round by returns alone: what calls has polled.
-    BasicBlock* first = entries_[i].in_map ? with_poll(loads, entries_[i].offset) : loads;
     if (entries_.size() == 1) {
       // The body's beginning (pack.cpp).
-      llvm::BranchInst::Create(first, entry_jump_);
+      llvm::BranchInst::Create(loads, entry_jump_);
       entry_jump_->eraseFromParent();
       blocks.push_back(llvm::ConstantPointerNull::get(builder_.getPtrTy()));
       break;
     }
-    entry_jump_->addDestination(first);
-    blocks.push_back(llvm::BlockAddress::get(function_, first));
+    entry_jump_->addDestination(loads);
+    blocks.push_back(llvm::BlockAddress::get(function_, loads));
   }
   build_entry_table(blocks);
   build_loader();

@@ -49,6 +49,11 @@ StubCode thunk_stub(ThunkKind kind);
 inline constexpr u64 argument_jump_size = 16;
 void write_argument_jump(u8* write, u64 run, u64 argument, u64 target);
 
+// A jump to `target`, or to `polled` while the budget is negative: somebody wants something of the thread. An entry that redirect() may
+// change. It occupies polled_jump_size bytes; `polled` is within 100 bytes.
+inline constexpr u64 polled_jump_size = 16;
+void write_polled_jump(u8* write, u64 run, u64 polled, u64 target);
+
 // Where translated code refers to what every generation begins with, in the code that is written here: the fields' offsets. They are
 // relative to the code and 32 bits wide, as are those of stencils, where code can be moved as a whole.
 #if defined(__x86_64__)

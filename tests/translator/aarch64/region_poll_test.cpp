@@ -207,6 +207,50 @@ TEST(RegionPolls, ChangedCodeEndsTheLoop) {
   expect_turns(loop.guest.cpu, loop.guest.cpu.x[0]);
 }
 
+// No region of these has a loop: they go from one to the other, for ever.
+TEST(RegionPolls, StopRegionsThatGoToEachOther) {
+  Machine::instance();
+  handle_guest_faults();
+  struct {
+    const char *row, *there, *back;
+  } ways[] = {
+      {"b", "imm26=1", "imm26=-3"}, {"bl", "imm26=1", "imm26=-3"}, {"br", "rn=21", "rn=20"}, {"blr", "rn=21", "rn=20"}};
+  for (auto& way : ways) {
+    SCOPED_TRACE(way.row);
+    Code code;
+    code.add("add_imm", "sf=1 imm12=1 rn=0 rd=0").add(way.row, way.there);
+    code.add("add_imm", "sf=1 imm12=1 rn=1 rd=1").add(way.row, way.back);
+    Guest guest;
+    guest.cpu.pc = code.at(0);
+    guest.cpu.x[20] = code.at(0);
+    guest.cpu.x[21] = code.at(2);
+    for (size_t first : {size_t{0}, size_t{2}}) {
+      Piece piece{code.at(first), 2, {code.at(first)}};
+      auto compiled = compile_region({&piece, 1});
+      ASSERT_TRUE(compiled.has_value());
+      ASSERT_TRUE(translator::install_region(compiled->base, compiled->region));
+    }
+    std::atomic<bool> done = false;
+    std::thread other([&] {
+      while (!done) {
+        translator::request_poll(guest.cpu);
+        usleep(500);
+      }
+    });
+    u64 turns = 0;
+    for (int i = 0; i < 20; i++) {
+      EXPECT_EQ(translator::ExitReason::poll, translator::run(guest.cpu).reason);
+      EXPECT_TRUE(guest.cpu.pc == code.at(0) || guest.cpu.pc == code.at(2));
+      EXPECT_EQ(guest.cpu.x[0], guest.cpu.x[1] + (guest.cpu.pc == code.at(2)));
+      EXPECT_GE(guest.cpu.x[0], turns);
+      turns = guest.cpu.x[0];
+    }
+    EXPECT_GT(turns, 1000u);
+    done = true;
+    other.join();
+  }
+}
+
 // What a region has called comes back to where its code was dropped meanwhile: to what is there now.
 TEST(RegionPolls, ReturnsAfterItsCodeHasChanged) {
   Machine::instance();

@@ -285,6 +285,15 @@ void write_argument_jump(u8* write, u64 run, u64 argument, u64 target) {
   memcpy(write, words, sizeof words);
 }
 
+void write_polled_jump(u8* write, u64 run, u64 polled, u64 target) {
+  constexpr u32 load_x20_x16 = 0xb9400290, branch_negative_w16 = 0x37f80010;  // LDR W16, [X20, #]; TBNZ W16, #31,
+  u32 distance = static_cast<u32>(polled - (run + 4));
+  const u32 words[] = {load_x20_x16 | static_cast<u32>(offsetof(Cpu, budget) / 4) << 10,
+                       branch_negative_w16 | (distance >> 2 & 0x3fff) << 5, branch_word(run + 8, target), nop};
+  static_assert(sizeof words == polled_jump_size);
+  memcpy(write, words, sizeof words);
+}
+
 void write_call(u8* write, u64 run, u64 target) {
   const u32 words[] = {adr(9, run, run + call_size), push_frame, branch_word(run + 8, target)};
   memcpy(write, words, sizeof words);

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "guest/check.h"
 #include "translator/exit_reason.h"
 #include "translator/stencil/cpu_bias.h"
 
@@ -151,6 +152,17 @@ void redirect(u8* write, u64 run, u64 target) {
   u64 jump = 0xe9 | static_cast<u64>(static_cast<u32>(displacement(run + 5, target))) << 8;
   bytes = (bytes & 0xffffff0000000000) | jump;
   std::atomic_ref<u64>(*reinterpret_cast<u64*>(write)).store(bytes, std::memory_order_release);
+}
+
+void write_polled_jump(u8* write, u64 run, u64 polled, u64 target) {
+  static constexpr u8 bytes[polled_jump_size] = {0x41, 0x83, 0xbc, 0x24, 0, 0, 0, 0, 0,  // cmpl $0, budget(%r12)
+                                                 0x78, 0,    0xe9, 0,    0, 0, 0};       // js rel8; jmp rel32
+  memcpy(write, bytes, sizeof bytes);
+  put(write + 4, static_cast<i32>(offsetof(Cpu, budget) - cpu_bias));
+  i32 distance = displacement(run + 11, polled);
+  check(distance == static_cast<i8>(distance));
+  put(write + 10, static_cast<i8>(distance));
+  put(write + 12, displacement(run + 16, target));
 }
 
 u64 patchable_bytes(const u8* write) {
