@@ -1,6 +1,31 @@
 #include "translator/optimizer/guest_code.h"
 
 #include <unordered_set>
+#include <vector>
+
+#include "llvm/ADT/GraphTraits.h"
+#include "llvm/ADT/SCCIterator.h"
+
+namespace ferry::optimizer {
+namespace {
+
+// An instruction and what it may be followed by in its function; calls come back.
+struct Step {
+  GuestInstruction* instruction = nullptr;
+  std::vector<Step*> next;
+};
+
+}  // namespace
+}  // namespace ferry::optimizer
+
+template <>
+struct llvm::GraphTraits<ferry::optimizer::Step*> {
+  using NodeRef = ferry::optimizer::Step*;
+  using ChildIteratorType = std::vector<NodeRef>::iterator;
+  static NodeRef getEntryNode(NodeRef step) { return step; }
+  static ChildIteratorType child_begin(NodeRef step) { return step->next.begin(); }
+  static ChildIteratorType child_end(NodeRef step) { return step->next.end(); }
+};
 
 namespace ferry::optimizer {
 
@@ -46,10 +71,47 @@ GuestCode::GuestCode(const Request& request) {
     if (instruction.has_target()) mark(instruction.target());
     if (instruction.control != Control::next) mark(offset + 4);
   }
+  for (u32 entry : request.entries) mark(entry);
+  for (const IndirectTarget& indirect : request.indirect_targets) mark(indirect.target);
+  find_rounds(request);
+  mark_loops();
+}
+
+void GuestCode::find_rounds(const Request& request) {
+  std::unordered_map<u32, Step> steps(instructions_.size());
+  for (auto& [offset, instruction] : instructions_) steps[offset].instruction = &instruction;
+  auto connect = [&](Step& step, i64 target) {
+    auto found = steps.find(static_cast<u32>(target));
+    if (target >= 0 && found != steps.end()) step.next.push_back(&found->second);
+  };
+  for (auto& [offset, step] : steps) {
+    Control control = step.instruction->control;
+    if (control == Control::branch || control == Control::jump) connect(step, step.instruction->target());
+    if (control != Control::jump && control != Control::function_return && control != Control::indirect_jump &&
+        control != Control::leave)
+      connect(step, i64{offset} + 4);
+  }
+  for (const IndirectTarget& indirect : request.indirect_targets) {
+    auto site = steps.find(indirect.site);
+    if (site != steps.end() && site->second.instruction->control == Control::indirect_jump)
+      connect(site->second, indirect.target);
+  }
+  Step all;
+  for (auto& [offset, step] : steps) all.next.push_back(&step);
+  u32 round = 0;
+  for (auto component = llvm::scc_begin(&all); !component.isAtEnd(); ++component) {
+    ++round;
+    for (Step* step : *component) {
+      if (step != &all) step->instruction->round = round;
+    }
+  }
+}
+
+void GuestCode::mark_loops() {
   for (const auto& [offset, instruction] : instructions_) {
     if (instruction.control != Control::branch && instruction.control != Control::jump) continue;
     i64 begin = instruction.target(), end = static_cast<i64>(offset);
-    if (begin > end || end - begin > 4 * max_loop) continue;
+    if (!goes_back(offset, begin) || end - begin > 4 * max_loop) continue;
     bool calls = false;
     for (i64 at = begin; at <= end; at += 4) {
       const GuestInstruction* one = this->at(at);
@@ -58,11 +120,14 @@ GuestCode::GuestCode(const Request& request) {
     if (calls && end - begin > 4 * max_calling_loop) continue;
     for (i64 at = begin; at <= end; at += 4) {
       auto found = instructions_.find(static_cast<u32>(at));
-      if (found != instructions_.end()) found->second.in_loop = true;
+      if (found != instructions_.end() && found->second.round == instruction.round) found->second.in_loop = true;
     }
   }
-  for (u32 entry : request.entries) mark(entry);
-  for (const IndirectTarget& indirect : request.indirect_targets) mark(indirect.target);
+}
+
+bool GuestCode::goes_back(u32 from, i64 to) const {
+  const GuestInstruction *source = at(from), *target = at(to);
+  return to <= i64{from} && source != nullptr && target != nullptr && source->round == target->round;
 }
 
 const GuestInstruction* GuestCode::at(i64 offset) const {

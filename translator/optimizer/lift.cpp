@@ -193,7 +193,6 @@ void Lifter::finish_node(const GuestInstruction& instruction, u32 offset, Value*
   nodes_[current_].tail = new_block();
   builder_.CreateBr(nodes_[current_].tail);
   builder_.SetInsertPoint(nodes_[current_].tail);
-  auto goes_back = [&](i64 target) { return target <= static_cast<i64>(offset); };
   i64 next = static_cast<i64>(offset) + 4;
   switch (instruction.control) {
     case Control::next:
@@ -201,7 +200,7 @@ void Lifter::finish_node(const GuestInstruction& instruction, u32 offset, Value*
       return;
     case Control::jump:
       builder_.CreateBr(liftable(instruction.target())
-                            ? edge(context, instruction.target(), goes_back(instruction.target()))
+                            ? edge(context, instruction.target(), code_.goes_back(offset, instruction.target()))
                             : exit_to(instruction.target(), context));
       return;
     case Control::branch: {
@@ -210,7 +209,7 @@ void Lifter::finish_node(const GuestInstruction& instruction, u32 offset, Value*
       llvm::MDNode* likelihood = taken_known == next_known ? nullptr
                                  : taken_known             ? weights(likely, unlikely)
                                                            : weights(unlikely, likely);
-      BasicBlock* taken = edge(context, instruction.target(), goes_back(instruction.target()));
+      BasicBlock* taken = edge(context, instruction.target(), code_.goes_back(offset, instruction.target()));
       builder_.CreateCondBr(builder_.CreateICmpNE(result, builder_.getInt64(0)), taken, edge(context, next, false),
                             likelihood);
       return;

@@ -108,7 +108,7 @@ void Lifter::go_to(Value* target, u32 offset) {
     }
     if (choice->findCaseValue(builder_.getInt64(indirect.target)) != choice->case_default()) continue;
     choice->addCase(builder_.getInt64(indirect.target),
-                    edge(context, indirect.target, indirect.target <= static_cast<i64>(offset)));
+                    edge(context, indirect.target, code_.goes_back(offset, indirect.target)));
     cases++;
   }
   if (choice == nullptr) builder_.CreateBr(otherwise);

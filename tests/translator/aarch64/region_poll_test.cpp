@@ -5,6 +5,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -205,6 +206,40 @@ TEST(RegionPolls, ChangedCodeEndsTheLoop) {
   EXPECT_EQ(loop.guest.cpu.pc, loop.code.at(last));
   EXPECT_GT(loop.guest.cpu.x[0], 0u);
   expect_turns(loop.guest.cpu, loop.guest.cpu.x[0]);
+}
+
+size_t polls_in(const optimizer::Region& region) {
+  return static_cast<size_t>(std::ranges::count_if(
+      region.fault_states, [](const optimizer::FaultState& state) { return state.is_poll != 0; }));
+}
+
+// Every way round has its poll, by whatever branch it goes back; a jump back that leads on is none.
+TEST(RegionPolls, AreWhereLoopsGoBack) {
+  Machine::instance();
+  handle_guest_faults();
+  Code code;
+  code.add("b", "imm26=3");                                                     // to 3
+  code.add("add_imm", "sf=1 imm12=1 rn=0 rd=0").add("b", "imm26=2");            // 1, to 4
+  code.add("b", "imm26=-2");                                                    // 3, to 1
+  code.add("add_imm", "sf=1 imm12=1 rn=1 rd=1").add("br", "rn=20").add("brk");  // 4, to 4 or on
+  Piece straight{code.begin(), 6, {}}, round{code.begin(), 6, {}, {{code.at(5), code.at(4)}}};
+  auto without = compile_region({&straight, 1}), with = compile_region({&round, 1});
+  ASSERT_TRUE(without.has_value() && with.has_value());
+  EXPECT_EQ(0u, polls_in(without->region));
+  EXPECT_EQ(1u, polls_in(with->region));
+  ASSERT_TRUE(translator::install_region(with->base, with->region));
+  Guest guest;
+  guest.cpu.pc = code.begin();
+  guest.cpu.x[20] = code.at(4);
+  std::thread other([&] {
+    usleep(2000);
+    translator::request_poll(guest.cpu);
+  });
+  EXPECT_EQ(translator::ExitReason::poll, translator::run(guest.cpu).reason);
+  other.join();
+  EXPECT_EQ(code.at(4), guest.cpu.pc);
+  EXPECT_EQ(1u, guest.cpu.x[0]);
+  EXPECT_GT(guest.cpu.x[1], 0u);
 }
 
 // No region of these has a loop: they go from one to the other, for ever.
