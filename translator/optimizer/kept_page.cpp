@@ -12,7 +12,7 @@ namespace {
 
 // What it all begins with; then the parts, as KeptPage has them but the largest alignment first.
 struct Header {
-  u32 common_size, blocks, helpers, edges, address_fields, common_fields, words, offsets, code, reserved;
+  u32 common_size, blocks, helpers, edges, address_fields, common_fields, words, offsets, code, reserved;  // 0
 };
 static_assert(sizeof(Header) % 8 == 0 && sizeof(KeptBlock) == 24);
 
@@ -97,7 +97,7 @@ std::optional<KeptPage> read_page(std::span<const u8> bytes) {
   if (reinterpret_cast<u64>(bytes.data()) % 8 != 0 || !take(bytes, 1, headers)) return {};
   const Header& header = headers[0];
   page.common_size = header.common_size;
-  bool there = header.blocks <= max_page_blocks && header.code <= max_page_code &&
+  bool there = header.reserved == 0 && header.blocks <= max_page_blocks && header.code <= max_page_code &&
                take(bytes, header.blocks, page.blocks) && take(bytes, header.helpers, page.helpers) &&
                take(bytes, header.edges, page.edges) && take(bytes, header.address_fields, page.address_fields) &&
                take(bytes, header.common_fields, page.common_fields) && take(bytes, header.words, page.words) &&
