@@ -49,7 +49,7 @@ std::optional<Request> FileCode::form_at(u64 pc, std::span<const u64> loops) {
                   .offset = page_floor(segment->offset),
                   .unchanging = true};
   BranchProfile none;
-  auto request = form({.code = *this, .branches = none, .mapping = mapping, .pc = pc, .heat = 0});
+  auto request = form({.code = *this, .branches = none, .mapping = mapping, .pc = pc, .heat = 0, .is_start = true});
   for (u64 loop : loops) {
     if (!request || request->entries.size() > max_loop_entries) break;
     u64 offset = loop - request->base;

@@ -25,8 +25,12 @@ constexpr int max_call_depth = 12;
 // A branch that was seen so often and never went one way hardly ever does.
 constexpr u32 enough_seen = 8;
 constexpr size_t max_sites = 16384;
-// An instruction that so many regions hold is left to them.
+// A block that so many regions hold is left to them where what is formed is only a part of a function.
 constexpr u32 max_overlap = 3;
+// A longer callee that has a region of its own is left to that.
+constexpr size_t max_doubled = 48;
+// How far around the hot block its function's beginning is looked for.
+constexpr u64 max_distance = 1024;
 
 // BR, BLR. DDI 0487 C4.1.65.
 bool is_indirect(u32 word) { return (word & 0xffdffc1f) == 0xd61f0000; }
@@ -34,11 +38,13 @@ bool is_indirect(u32 word) { return (word & 0xffdffc1f) == 0xd61f0000; }
 // A basic block of the walk.
 struct Node {
   u64 begin, end;
-  std::vector<u64> successors;  // within the function, as nodes' beginnings
-  std::vector<u64> callees;
+  std::vector<u64> successors{};  // within the function, as nodes' beginnings
+  std::vector<u64> callees{};
+  bool ends_in_jump = false;
   size_t size() const { return (end - begin) / 4; }
 };
 using Nodes = std::map<u64, Node>;
+using Predecessors = std::unordered_map<u64, std::vector<u64>>;
 
 size_t size_of(const Nodes& nodes) {
   size_t size = 0;
@@ -48,7 +54,7 @@ size_t size_of(const Nodes& nodes) {
 
 class Former {
  public:
-  explicit Former(const FormInput& input) : input_(input), code_(input.code) {}
+  explicit Former(const FormInput& input) : input_(input), code_(input.code), start_(input.pc) {}
 
   std::optional<Request> run() {
     Nodes nodes = walk(input_.pc, smaller(max_walk));
@@ -58,14 +64,14 @@ class Former {
       loop = around(nodes);
       if (!has_long_blocks(nodes, loop)) loop.clear();
     }
-    if (loop.empty()) nodes = walk(input_.pc, smaller(max_straight));
+    if (loop.empty()) nodes = function_or_part();
     std::deque<std::pair<u64, int>> callees;
     for (const auto& [begin, node] : nodes) {
       if (!loop.empty() && !loop.contains(begin)) continue;
       keep(node);
       for (u64 callee : node.callees) callees.push_back({callee, 1});
     }
-    entries_.push_back(loop.empty() ? input_.pc : header(nodes, loop));
+    entries_.push_back(loop.empty() ? start_ : header(nodes, loop));
     add_callees(callees);
     return request();
   }
@@ -77,16 +83,29 @@ class Former {
     return pc % 4 == 0 && pc >= input_.mapping.begin && pc < input_.mapping.end && code_.word_at(pc, word);
   }
 
-  // The function's blocks that can be reached from `start`, breadth first, as many as go into `limit` instructions.
-  Nodes walk(u64 start, size_t limit) {
+  // Without a loop: all of the function, where it is small; else what follows the hot block.
+  Nodes function_or_part() {
+    if (u64 start = function_start(); start != input_.pc) {
+      Nodes nodes = walk(start, smaller(max_straight));
+      if (holds(nodes, input_.pc) && size_of(nodes) < smaller(max_straight)) {
+        start_ = start;
+        return nodes;
+      }
+    }
+    return walk(input_.pc, smaller(max_straight), max_overlap);
+  }
+
+  // The function's blocks that can be reached from `start`, breadth first, as many as go into `limit` instructions; without those that
+  // `overlap` regions hold.
+  Nodes walk(u64 start, size_t limit, u32 overlap = ~u32{0}) {
     Nodes nodes;
     std::deque<u64> pending{start};
     size_t count = 0;
     while (!pending.empty() && count < limit) {
       u64 begin = pending.front();
       pending.pop_front();
-      if (nodes.contains(begin)) continue;
-      Node node = scan(begin, limit - count, start);
+      if (nodes.contains(begin) || (begin != start && code_.regions_at(begin) >= overlap)) continue;
+      Node node = scan(begin, limit - count);
       if (node.begin == node.end) continue;
       count += node.size();
       pending.insert(pending.end(), node.successors.begin(), node.successors.end());
@@ -101,20 +120,19 @@ class Former {
     for (auto at = nodes.begin(); at != nodes.end(); ++at) {
       auto next = std::next(at);
       if (next == nodes.end() || next->first >= at->second.end) continue;
-      at->second = {at->first, next->first, {next->first}, {}};
+      at->second = {at->first, next->first, {next->first}};
     }
   }
 
   // One basic block, up to `limit` instructions.
-  Node scan(u64 begin, size_t limit, u64 start) {
-    Node node{begin, begin, {}, {}};
+  Node scan(u64 begin, size_t limit) {
+    Node node{begin, begin};
     u32 word;
     for (; (node.end - begin) / 4 < limit && word_at(node.end, word); node.end += 4) {
       aarch64::Instruction instruction;
       if (!aarch64::decode(word, GuestAddr{node.end}, instruction) ||
           !stencil::library().stencils[instruction.stencil].allocated)
         return node;
-      if (node.end == begin && begin != start && code_.regions_at(begin) >= max_overlap) return node;
       Control control = instruction.control;
       if (control == Control::next) continue;
       u64 site = node.end;
@@ -132,6 +150,7 @@ class Former {
     switch (control) {
       case Control::jump:
         node.successors = {raw(instruction.target())};
+        node.ends_in_jump = true;
         return;
       case Control::branch:
         for (u64 target : {node.end, raw(instruction.target())}) {
@@ -148,6 +167,7 @@ class Former {
         return;
       case Control::indirect_jump:
         for (const auto& [target, count] : seen) node.successors.push_back(target);
+        node.ends_in_jump = true;
         return;
       default:
         return;
@@ -161,22 +181,85 @@ class Former {
     return total >= enough_seen && !seen.contains(target);
   }
 
-  // The blocks on a way from the hot block back to it: the loops around it. Empty when there is none.
-  std::unordered_set<u64> around(const Nodes& nodes) const {
-    std::unordered_map<u64, std::vector<u64>> predecessors;
+  static Predecessors predecessors_in(const Nodes& nodes) {
+    Predecessors predecessors;
     for (const auto& [begin, node] : nodes) {
       for (u64 next : node.successors) predecessors[next].push_back(begin);
     }
-    std::unordered_set<u64> reaching;
-    std::vector<u64> pending{input_.pc};
+    return predecessors;
+  }
+
+  // The blocks on ways to the block at `begin`; itself only where one leads back to it.
+  static std::unordered_set<u64> reaching(u64 begin, Predecessors& predecessors) {
+    std::unordered_set<u64> result;
+    std::vector<u64> pending{begin};
     while (!pending.empty()) {
       u64 at = pending.back();
       pending.pop_back();
       for (u64 before : predecessors[at]) {
-        if (reaching.insert(before).second) pending.push_back(before);
+        if (result.insert(before).second) pending.push_back(before);
       }
     }
-    return reaching;  // walked from the hot block, so all of it is reached from there
+    return result;
+  }
+
+  // The blocks on a way from the hot block back to it: the loops around it. Empty when there is none.
+  std::unordered_set<u64> around(const Nodes& nodes) const {
+    Predecessors predecessors = predecessors_in(nodes);
+    return reaching(input_.pc, predecessors);  // walked from the hot block, so all of it is reached from there
+  }
+
+  static bool holds(const Nodes& nodes, u64 pc) {
+    auto after = nodes.upper_bound(pc);
+    return after != nodes.begin() && pc < std::prev(after)->second.end;
+  }
+
+  // Where the function that the hot block is part of begins: the lowest block on ways to it that nothing in the function leads to. The hot
+  // block where that has a region already, which has not helped.
+  u64 function_start() {
+    if (input_.is_start) return input_.pc;
+    Nodes nodes = blocks_around();
+    if (!holds(nodes, input_.pc)) return input_.pc;
+    u64 hot = std::prev(nodes.upper_bound(input_.pc))->first, lowest = input_.pc;
+    Predecessors predecessors = predecessors_in(nodes);
+    std::unordered_set<u64> candidates = reaching(hot, predecessors);
+    candidates.insert(hot);
+    for (u64 begin : candidates) {
+      if (predecessors[begin].empty()) lowest = std::min(lowest, begin);
+    }
+    return code_.is_region_entry(lowest) ? input_.pc : lowest;
+  }
+
+  // The blocks near the hot one, with the edges by which control stays in a function: a jump may be another function's last call.
+  Nodes blocks_around() {
+    u64 first = input_.pc - std::min(input_.pc, 4 * max_distance), last = input_.pc + 4 * max_distance;
+    Nodes nodes;
+    for (u64 begin : blocks_between(first, last)) {
+      Node node = scan(begin, (last - begin) / 4);
+      if (node.begin == node.end) continue;
+      if (node.ends_in_jump) node.successors.clear();
+      nodes.emplace(begin, std::move(node));
+    }
+    split(nodes);
+    return nodes;
+  }
+
+  std::set<u64> blocks_between(u64 first, u64 last) {
+    std::set<u64> begins;
+    bool follows = false;
+    for (u64 pc = first; pc < last; pc += 4) {
+      u32 word;
+      aarch64::Instruction instruction;
+      if (!word_at(pc, word) || !aarch64::decode(word, GuestAddr{pc}, instruction)) {
+        follows = false;
+        continue;
+      }
+      if (!follows) begins.insert(pc);
+      follows = instruction.control == Control::next;
+      if (instruction.control != Control::branch && instruction.control != Control::jump) continue;
+      if (u64 target = raw(instruction.target()); target >= first && target < last) begins.insert(target);
+    }
+    return begins;
   }
 
   static bool has_long_blocks(const Nodes& nodes, const std::unordered_set<u64>& loop) {
@@ -238,10 +321,11 @@ class Former {
     while (!pending.empty()) {
       auto [callee, depth] = pending.front();
       pending.pop_front();
-      if (!seen.insert(callee).second || callee == input_.pc) continue;
+      if (!seen.insert(callee).second || callee == entries_[0]) continue;
       Nodes nodes = walk(callee, smaller(max_callee) + 1);
       size_t size = size_of(nodes);
       if (size == 0 || size > smaller(max_callee) || kept_.size() + size > smaller(max_region)) continue;
+      if (size > max_doubled && code_.is_region_entry(callee)) continue;
       bool recursive = nodes.contains(input_.pc);
       for (const auto& [begin, node] : nodes) {
         if (!keep(node) || depth == max_call_depth) continue;
@@ -279,6 +363,7 @@ class Former {
 
   const FormInput& input_;
   Code& code_;
+  u64 start_;           // where what has no loop is entered
   std::set<u64> kept_;  // instructions
   std::vector<u64> entries_;
   u64 lowest_ = ~u64{0}, highest_ = 0;  // pages

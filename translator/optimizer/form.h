@@ -1,5 +1,5 @@
 // Forming regions: from a hot block the guest's control flow is walked over code that has run (or will: file_code.h), and what belongs together becomes a
-// request: the loops around the block whole, and the functions that they call as far as there is room. Under the translation lock.
+// request: the loops around the block whole, else its function, and the functions that they call as far as there is room. Under the translation lock.
 #pragma once
 #include <map>
 #include <unordered_map>
@@ -37,6 +37,7 @@ struct FormInput {
   u64 heat;
   u32 refusals =
       0;  // how often something too large or too difficult was formed from here: a quarter of it is tried then
+  bool is_start = false;  // pc is where the function begins
 };
 
 // nullopt when nothing sensible can be made of it.

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "translator/aarch64/decode.h"
@@ -36,10 +37,11 @@ class Program : public Code {
     word = words_[(pc - begin) / 4];
     return true;
   }
-  u32 regions_at(u64) const override { return 0; }
+  u32 regions_at(u64 pc) const override { return regions.contains(pc) ? regions.at(pc) : 0; }
   bool is_region_entry(u64 pc) const override { return region_entries.contains(pc); }
 
   std::set<u64> not_run, region_entries;
+  std::map<u64, u32> regions;
 
  private:
   std::vector<u32> words_;
@@ -49,12 +51,13 @@ struct Former {
   Program& program;
   BranchProfile branches{};
   u32 refusals = 0;
+  bool is_start = false;
   Mapping mapping{
       .begin = begin, .end = begin + 16 * page_size, .file = "/bin/program", .offset = 0x3000, .unchanging = true};
 
   // The indices of the instructions of the region around the hot one; empty when there is none. Requests must be fit to be sent.
   std::set<size_t> form(size_t hot) {
-    request = optimizer::form({program, branches, mapping, program.at(hot), 7, refusals});
+    request = optimizer::form({program, branches, mapping, program.at(hot), 7, refusals, is_start});
     std::set<size_t> result;
     if (!request) return result;
     EXPECT_TRUE(read_request(write_request(*request)).has_value());
@@ -151,8 +154,63 @@ TEST(Form, TakesCodeWithoutALoopUpToWhereItLeaves) {
   Program program;
   program.add_many(5).add("svc").add_many(5);
   Former former{program};
-  EXPECT_EQ((Indices{2, 3, 4, 5}), former.form(2));  // the SVC ends it and is what it is known by
+  EXPECT_EQ((Indices{0, 1, 2, 3, 4, 5}), former.form(2));  // the SVC ends it and is what it is known by
+  EXPECT_EQ(Entries{0}, former.entries());
+  // A region from the beginning on is there and has not helped.
+  program.region_entries = {program.at(0)};
+  EXPECT_EQ((Indices{2, 3, 4, 5}), former.form(2));
   EXPECT_EQ(Entries{2}, former.entries());
+}
+
+TEST(Form, TakesSmallFunctionsWhole) {
+  for (size_t size : {size_t{20}, size_t{400}}) {
+    Program program;
+    // Another function, which ends by going to this one: that is no way within it. Then padding, which has not run.
+    program.add_many(3).add("b", "imm26=2").add("hint_0");
+    size_t start = program.count(), choice = start + 1;
+    program.not_run = {program.at(start - 1)};
+    // Two ways, which meet: cbnz to the second; the first; b; the second; ret.
+    program.add_many(1).add("cbnz", "sf=1 imm19=" + std::to_string(size + 2) + " rt=0").add_many(size);
+    program.add("b", "imm26=3").add_many(2).add("ret", "rn=30");
+    size_t hot = choice + 1, all = program.count() - start;
+    Former former{program};
+    if (size == 20) {
+      EXPECT_EQ(all, former.form(hot).size());
+      EXPECT_EQ(Entries{start}, former.entries());
+      EXPECT_EQ(all, former.form(program.count() - 1).size());
+      EXPECT_EQ(Entries{start}, former.entries());
+    } else {
+      EXPECT_EQ(250u, former.form(hot).size());
+      EXPECT_EQ(Entries{hot}, former.entries());
+    }
+    former.is_start = true;
+    former.form(hot);
+    EXPECT_EQ(Entries{hot}, former.entries());
+  }
+}
+
+TEST(Form, LeavesBlocksOfManyRegionsToThoseOnlyInPartsOfFunctions) {
+  Program program;
+  program.add_many(300).add("cbz", "sf=1 imm19=2 rt=0").add_many(5).add("ret", "rn=30");
+  for (size_t i = 0; i < program.count(); i++) program.regions[program.at(i)] = 3;
+  Former former{program};
+  EXPECT_EQ(1u, former.form(300).size());
+  // A loop is whole all the same.
+  Program loop;
+  loop.add_many(2).add("cbz", "sf=1 imm19=2 rt=0").add_many(1).add("cbnz", "sf=1 imm19=-4 rt=1").add("ret", "rn=30");
+  for (size_t i = 0; i < loop.count(); i++) loop.regions[loop.at(i)] = 3;
+  EXPECT_EQ((Indices{0, 1, 2, 3, 4}), Former{loop}.form(3));
+}
+
+TEST(Form, LeavesLongCalleesThatHaveRegionsToThose) {
+  for (size_t size : {size_t{20}, size_t{100}}) {
+    Program program;
+    program.add("bl", "imm26=3").add("cbnz", "sf=1 imm19=-1 rt=1").add("svc").add_many(size).add("ret", "rn=30");
+    Former former{program};
+    EXPECT_EQ(2 + size + 1, former.form(0).size());
+    program.region_entries = {program.at(3)};
+    EXPECT_EQ(size == 20 ? 2 + size + 1 : 2, former.form(0).size());
+  }
 }
 
 TEST(Form, TakesALongLoopWholeWhereItsBlocksAreLong) {
@@ -192,6 +250,9 @@ TEST(Form, EntersRecursiveFunctionsAtTheirBeginningToo) {
   program.add("cbz", "sf=1 imm19=4 rt=0").add_many(1).add("bl", "imm26=-2").add_many(1).add("ret", "rn=30");
   Former former{program};
   EXPECT_EQ((Indices{0, 1, 2, 3, 4}), former.form(1));
+  EXPECT_EQ(Entries{0}, former.entries());
+  program.region_entries = {program.at(0)};
+  EXPECT_EQ((Indices{0, 1, 2, 3, 4}), former.form(1));
   EXPECT_EQ((Entries{1, 0}), former.entries());
 }
 
@@ -215,7 +276,7 @@ TEST(Form, StaysInTheMapping) {
   program.add_many(2000).add("svc");
   Former former{program};
   former.mapping.end = begin + 64;
-  EXPECT_EQ(16u - 4, former.form(4).size());
+  EXPECT_EQ(16u, former.form(4).size());
   former.mapping.end = begin;
   EXPECT_TRUE(former.form(4).empty());
 }
