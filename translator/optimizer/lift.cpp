@@ -343,8 +343,9 @@ void Lifter::find_backward(SlotSet Node::* wanted, F&& of) {
 // into a loop, what is used in it.
 SlotSet Lifter::wanted(const Node& from, u32 to) const {
   const Node& node = nodes_[to];
-  SlotSet arriving = node.arriving & (~Slots::flags() | node.live_flags);
-  return node.in_loop && !from.in_loop ? arriving | node.loop_reads : arriving;
+  SlotSet result = node.arriving;
+  if (node.in_loop && !from.in_loop) result |= node.loop_reads;
+  return result & (~Slots::flags() | node.live_flags);
 }
 
 // What is in variables when a node begins, whichever way control came, by iteration to the greatest solution.
