@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <unordered_map>
 
@@ -30,9 +31,9 @@ using optimizer::Request;
 
 namespace {
 
-// Samples that a block must have had for its heat to be handed on, and of how many blocks at most.
+// Samples that a block must have had for its heat to be handed on, of how many blocks at most, and in how many requests.
 constexpr u32 warm_samples = 2;
-constexpr size_t warm_blocks = 16;
+constexpr size_t warm_blocks = 64, warm_requests = 16;
 // How far a sample of a warm block looks ahead: some 50 microseconds.
 constexpr u32 traced_instructions = 128;
 // Requests that are out at once: what is hotter than they are shows once they are answered.
@@ -210,14 +211,15 @@ void ask_for(u64 pc, Request request) {
   tier->asked[id] = {pc, now_ns(), std::move(request)};
 }
 
+bool holds(const Request& request, u64 pc) {
+  return std::ranges::any_of(request.stretches, [&](const optimizer::Stretch& stretch) {
+    return pc - (request.base + stretch.offset) < 4 * stretch.words.size();
+  });
+}
+
 // Under the lock: whether the instruction is part of a region that is waited for.
 bool is_asked_for(u64 pc) {
-  for (const auto& [id, asked] : tier->asked) {
-    for (const optimizer::Stretch& stretch : asked.request.stretches) {
-      if (pc - (asked.request.base + stretch.offset) < 4 * stretch.words.size()) return true;
-    }
-  }
-  return false;
+  return std::ranges::any_of(tier->asked, [&](const auto& each) { return holds(each.second.request, pc); });
 }
 
 void become_hot(u64 pc) {
@@ -295,8 +297,13 @@ void hand_in_heat() {
   if (warm.empty()) return;
   optimizer::Mappings mappings;
   for (const auto& [pc, samples] : warm) {
+    auto same = std::ranges::find_if(requests, [pc](const Request& request) { return holds(request, pc); });
+    if (same != requests.end()) {
+      same->heat += samples;
+      continue;
+    }
     optimizer::Mapping mapping = mappings.find(pc);
-    if (!mapping.unchanging) continue;
+    if (!mapping.unchanging || requests.size() == warm_requests) continue;
     std::lock_guard guard(lock);
     if (std::optional<Request> request = form_locked(pc, samples, mapping)) requests.push_back(std::move(*request));
   }
