@@ -49,13 +49,21 @@ void release(Generation* generation) {
   delete generation;
 }
 
-// Of the entry of the branch cache where a branch to 0 looks, when it is empty: a branch there looks in another one.
+// Of the entries of the branch cache where a branch to 0 looks, when they are empty: a branch there looks in others.
 constexpr u64 elsewhere = u64{1} << 20;
 static_assert(aarch64::jump_cache_index(0) == 0 && aarch64::jump_cache_index(elsewhere) != 0);
+constexpr size_t jump_cache_bytes =
+    sizeof(aarch64::JumpCacheEntry) * aarch64::jump_cache_size * aarch64::jump_cache_ways;
+
+// The cache holds zeros.
+void prepare_jump_cache(Cpu& cpu) {
+  for (u32 way = 0; way < aarch64::jump_cache_ways; way++)
+    cpu.jump_cache[way * aarch64::jump_cache_size].pc = elsewhere;
+}
 
 void forget_targets(Cpu& cpu, const Generation& generation) {
-  memset(cpu.jump_cache, 0, sizeof(aarch64::JumpCacheEntry) * aarch64::jump_cache_size);
-  cpu.jump_cache[0].pc = elsewhere;
+  memset(cpu.jump_cache, 0, jump_cache_bytes);
+  prepare_jump_cache(cpu);
   stencil::reset_return_stack(cpu, generation.unknown_return);
 }
 
@@ -133,7 +141,9 @@ bool last_slice_used(Cpu& cpu) {
 // But for a block that waits: its visits count, and what is run of it meanwhile need not have an entry for carried registers.
 void remember_target(Cpu& cpu, u64 code) {
   if (static_cast<Generation*>(cpu.generation)->map.find(cpu.pc) != code) return;
-  cpu.jump_cache[aarch64::jump_cache_index(cpu.pc)] = {cpu.pc, reinterpret_cast<const void*>(code)};
+  aarch64::JumpCacheEntry& entry = cpu.jump_cache[aarch64::jump_cache_index(cpu.pc)];
+  if (entry.code != nullptr && entry.pc != cpu.pc) (&entry)[aarch64::jump_cache_size] = entry;
+  entry = {cpu.pc, reinterpret_cast<const void*>(code)};
 }
 
 }  // namespace
@@ -192,11 +202,10 @@ void start(const Options& requested) {
 
 void attach(Cpu& cpu) {
   // A few targets are spread over all of it: at once that is cheaper than a fault for each page.
-  void* p = mmap(nullptr, sizeof(aarch64::JumpCacheEntry) * aarch64::jump_cache_size, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  void* p = mmap(nullptr, jump_cache_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (p == MAP_FAILED) fatal("cannot allocate a thread's branch cache", "raise the address space limit (ulimit -v)");
   cpu.jump_cache = static_cast<aarch64::JumpCacheEntry*>(p);
-  cpu.jump_cache[0].pc = elsewhere;
+  prepare_jump_cache(cpu);
   cpu.leave_code = stencil::ferry_leave;
   stencil::make_return_stack(cpu);
   cpu.budget = block_budget;
@@ -213,7 +222,7 @@ void attach(Cpu& cpu) {
 }
 
 void detach(Cpu& cpu) {
-  munmap(cpu.jump_cache, sizeof(aarch64::JumpCacheEntry) * aarch64::jump_cache_size);
+  munmap(cpu.jump_cache, jump_cache_bytes);
   stencil::drop_return_stack(cpu);
   std::lock_guard guard(lock);
   std::erase(attached, &cpu);

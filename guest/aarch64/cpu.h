@@ -16,9 +16,10 @@ struct JumpCacheEntry {
   const void* code;
 };
 
-inline constexpr u32 jump_cache_size = 2048;  // entries; a power of two
-// The only entry that a target may be in: bits of a product in which all of its lower 32 bits take part. Functions that are called in
-// turn lie whole pages apart, and met in one entry when that was bits of their addresses: sqlite3 missed 370,000 times.
+// Two ways of so many entries, a power of two. What indirect branches look at is the first; what it had before is in the second.
+inline constexpr u32 jump_cache_size = 2048, jump_cache_ways = 2;
+// The only entry of a way that a target may be in: bits of a product in which all of its lower 32 bits take part. Functions that are called
+// in turn lie whole pages apart, and met in one entry when that was bits of their addresses: sqlite3 missed 370,000 times.
 inline constexpr u64 jump_cache_multiplier = 0x61c88647;
 inline constexpr u32 jump_cache_shift = 20;
 constexpr u64 jump_cache_index(u64 pc) {
@@ -51,7 +52,7 @@ struct alignas(64) Cpu {
   u64 exit_operand;
   u32 guest_fp_control;        // host FP control/status word (MXCSR; FPCR on AArch64) that translated code runs under
   u32 host_fp_control;         // ferry's own, restored on leaving
-  JumpCacheEntry* jump_cache;  // jump_cache_size entries
+  JumpCacheEntry* jump_cache;  // jump_cache_ways ways
   // The return stack (translator/stencil/return_stack.h): its mapping, and its top while translated code is not running.
   u8* return_stack;
   u64 return_sp;

@@ -245,23 +245,28 @@ TEST_F(Baseline, FlushesFullCodeMemoryWhileThreadsRun) {
 }
 
 TEST_F(Baseline, IndirectBranchesThatShareACacheSlotGoWhereTheyShould) {
-  // Two of so many targets collide, and alternate through BR.
-  constexpr u64 size = 32 * aarch64::jump_cache_size * 4;
+  // Three of so many targets collide, and take turns through BR: two and all of them, with two ways.
+  constexpr u64 size = 64 * aarch64::jump_cache_size * 4;
   Code code(size);
   for (u64 i = 0; i < size / 4; i++) code.add_word(0xd4000001);
-  u64 apart = 4;
-  while (aarch64::jump_cache_index(code.begin() + apart) != aarch64::jump_cache_index(code.begin())) apart += 4;
-  ASSERT_LT(apart, size - 4);
-  code.replace(0, "add_imm", "sf=1 imm12=1 rn=0 rd=0");
-  code.replace(apart / 4, "add_imm", "sf=1 imm12=16 rn=0 rd=0");
+  std::vector<u64> targets;
+  for (u64 at = 0; at < size - 4 && targets.size() < 3; at += 4) {
+    if (aarch64::jump_cache_index(code.begin() + at) == aarch64::jump_cache_index(code.begin())) targets.push_back(at);
+  }
+  ASSERT_EQ(3u, targets.size());
+  for (size_t i = 0; i < 3; i++)
+    code.replace(targets[i] / 4, "add_imm", "sf=1 imm12=" + std::to_string(1 << 4 * i) + " rn=0 rd=0");
   Code caller;
   caller.add("br", "rn=2");
   Guest guest;
-  for (int i = 0; i < 20; i++) {
-    guest.cpu.x[2] = code.begin() + (i % 2 != 0 ? apart : 0);
-    ASSERT_EQ(ExitReason::syscall, guest.run(caller.begin()).reason);
+  for (size_t turns : {2, 3, 2}) {
+    guest.cpu.x[0] = 0;
+    for (size_t i = 0; i < 5 * turns; i++) {
+      guest.cpu.x[2] = code.begin() + targets[i % turns];
+      ASSERT_EQ(ExitReason::syscall, guest.run(caller.begin()).reason);
+    }
+    EXPECT_EQ(turns == 2 ? 0x55u : 0x555u, guest.cpu.x[0]);
   }
-  EXPECT_EQ(10u * 1 + 10u * 16, guest.cpu.x[0]);
 }
 
 TEST_F(Baseline, AForkedChildHasCodeMemoryOfItsOwn) {

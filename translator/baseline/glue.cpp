@@ -43,6 +43,20 @@ PRESERVE_NONE void store_carried(BiasedCpu* biased, void* code, Values... values
   using Code = PRESERVE_NONE void (*)(BiasedCpu*, void*, Values...);
   [[clang::musttail]] return reinterpret_cast<Code>(code)(biased, code, values...);
 }
+
+PRESERVE_NONE void look_again(BiasedCpu* biased, FERRY_TRAVELLERS) {
+  Cpu* cpu = unbiased(biased);
+  aarch64::JumpCacheEntry& first = cpu->jump_cache[aarch64::jump_cache_index(cpu->pc)];
+  aarch64::JumpCacheEntry& second = (&first)[aarch64::jump_cache_size];
+  if (__builtin_expect(second.pc == cpu->pc, 1)) {
+    aarch64::JumpCacheEntry found = second;
+    second = first;
+    first = found;
+    [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(found.code))(biased, FERRY_PASS_ON);
+  }
+  [[clang::musttail]] return taken(biased, FERRY_PASS_ON);
+}
+
 template <class Code>
 struct StencilEntry {
   u64 id;
@@ -58,6 +72,7 @@ using CarriedCode = PRESERVE_NONE void (*)(BiasedCpu*, void*, u64, u64, u64, u64
     {stencil_of(Glue::block_entry), &Reading<&block_entry>::stencil<-1, FlagUse{}>, 0},
     {stencil_of(Glue::leave_at), &Reading<&leave_at>::stencil<-1, FlagUse{}>, 0},
     {stencil_of(Glue::go_to_pc), &go_to_pc, 0},
+    {stencil_of(Glue::look_again), &look_again, 0},
     {stencil_of(Glue::leave), &Reading<&leave>::stencil<-1, FlagUse{}>, 0},
     {stencil_of(Glue::settle_flags), &Reading<&settle_flags>::stencil<-1, FlagUse{}>, 0},
     {stencil_of(Glue::replace_flags), &Reading<&replace_flags>::stencil<-1, FlagUse{}>, 0},

@@ -152,7 +152,7 @@ FERRY_INLINE T operand_from_hole(Cpu* cpu, const u64* last, u64* result) {
   }
 }
 
-// Goes on at cpu->pc: by the per-thread cache of targets, else by the dispatcher (`taken`).
+// Goes on at cpu->pc: by the first way of the per-thread cache of targets, else by `taken`.
 // The target travels in cpu->pc because a guaranteed tail call keeps the caller's signature.
 [[gnu::always_inline]] PRESERVE_NONE static inline void go_to_pc(BiasedCpu* biased, FERRY_TRAVELLERS) {
   Cpu* cpu = unbiased(biased);
