@@ -41,8 +41,8 @@ class Generation {
   size_t used = 0;           // bytes of code memory
   u64 constants;             // run address of the stencil library's constants
   u64 link_stub, poll_stub;  // run addresses: what thunks call
-  u64 dispatch;              // run address of what goes on at cpu.pc where the branch cache's first way does not know it
-  u64 store_carried;         // run address of what stores carried registers and goes to its argument
+  u64 dispatch;       // run address of what goes on at cpu.pc where the branch cache's first way does not know it
+  u64 store_carried;  // run address of what stores carried registers and goes to its argument
   // Of the return stack (stencil/return_stack.h), run addresses: where landings go that a return is not to, where a return goes when
   // there is no frame, and one with carried registers.
   u64 other_landing, unknown_return, carried_return, carried_lookup;
