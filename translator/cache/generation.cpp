@@ -39,7 +39,7 @@ Generation::Generation(size_t code_size, bool one_view)
     return run;
   };
   dispatch = place(baseline::Glue::leave, static_cast<u64>(translator::ExitReason::lookup));
-  dispatch = place(baseline::Glue::look_again, 0);
+  dispatch = place(baseline::Glue::look_again, 0);  // to the former, where that does not know it either
   store_carried = place(baseline::Glue::store_carried, 0);
   u64 go_to_pc = place(baseline::Glue::go_to_pc, 0);
   used = (cursor.run - code.run_base() + 63) / 64 * 64;

@@ -14,7 +14,7 @@ namespace ferry::cache {
 // All of these are offsets into code memory.
 struct RegionEntry {
   u64 pc;
-  u32 thunk;  // a poll thunk that names the entry, for when the region is stale
+  u32 thunk;  // a poll thunk that names the entry, for polls and for when the region is stale
   u32 code;
 };
 struct RegionLine {

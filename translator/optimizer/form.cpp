@@ -233,14 +233,15 @@ class Former {
   // The blocks near the hot one, with the edges by which control stays in a function: a jump may be another function's last call.
   Nodes blocks_around() {
     u64 first = input_.pc - std::min(input_.pc, 4 * max_distance), last = input_.pc + 4 * max_distance;
+    std::set<u64> begins = blocks_between(first, last);
+    begins.insert(last);
     Nodes nodes;
-    for (u64 begin : blocks_between(first, last)) {
-      Node node = scan(begin, (last - begin) / 4);
+    for (auto at = begins.begin(); *at != last; ++at) {
+      Node node = scan(*at, (*std::next(at) - *at) / 4);
       if (node.begin == node.end) continue;
       if (node.ends_in_jump) node.successors.clear();
-      nodes.emplace(begin, std::move(node));
+      nodes.emplace(*at, std::move(node));
     }
-    split(nodes);
     return nodes;
   }
 

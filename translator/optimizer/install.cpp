@@ -20,11 +20,12 @@ constexpr size_t aligned(size_t size) {
   return (size + stencil::patchable_alignment - 1) & ~(stencil::patchable_alignment - 1);
 }
 
-// Of an entry: the poll thunk, which names it; what stores the carried registers for that, when somebody wants something or the region is
-// stale; the jumps into the region with carried registers and with Cpu exact. Blocks, which come by the latter, have polled, and so has
-// what makes a call that comes back to an entry: there is no way round and round by returns alone.
+// Of an entry: the poll thunk, which names it; what stores the carried registers for that; the jumps into the region with carried registers
+// and with Cpu exact, which poll, the latter by way of what loads the registers. Only landings come past them: what made the call has
+// polled, and there is no way round and round by their returns alone.
 constexpr size_t leave_at = stencil::patchable_alignment, carried_at = leave_at + stencil::argument_jump_size,
-                 exact_at = carried_at + stencil::carried_entry, entry_size = exact_at + stencil::argument_jump_size;
+                 exact_at = carried_at + stencil::carried_entry, load_at = exact_at + stencil::polled_jump_size,
+                 entry_size = load_at + stencil::argument_jump_size;
 // Of an exit: what stores the carried registers, then the link thunk.
 constexpr size_t exit_size = stencil::carried_entry + stencil::patchable_alignment;
 // Of a call, which it ends in: the landing, which runs into the jump to where it comes back to, and the way there of other returns.
@@ -91,7 +92,8 @@ class Installer {
       stencil::write_thunk(write(thunk), run(thunk), generation_.poll_stub);
       argument_jump(thunk + leave_at, run(thunk), generation_.store_carried);
       stencil::write_polled_jump(write(thunk + carried_at), run(thunk + carried_at), run(thunk + leave_at), inside(i));
-      argument_jump(thunk + exact_at, inside(i), run(code_ + region_.loader));
+      stencil::write_polled_jump(write(thunk + exact_at), run(thunk + exact_at), run(thunk), run(thunk + load_at));
+      argument_jump(thunk + load_at, inside(i), run(code_ + region_.loader));
       generation_.regions.entries.push(
           {pc_of(entry.offset), static_cast<u32>(thunk), static_cast<u32>(thunk + exact_at)});
     }
