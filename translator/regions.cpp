@@ -214,11 +214,7 @@ void ask_for(u64 pc, Request request) {
   tier->asked[id] = {pc, now_ns(), std::move(request)};
 }
 
-bool holds(const Request& request, u64 pc) {
-  return std::ranges::any_of(request.stretches, [&](const optimizer::Stretch& stretch) {
-    return pc - (request.base + stretch.offset) < 4 * stretch.words.size();
-  });
-}
+bool holds(const Request& request, u64 pc) { return optimizer::holds(request.stretches, pc - request.base); }
 
 // Under the lock: whether the instruction is part of a region that is waited for.
 bool is_asked_for(u64 pc) {

@@ -53,9 +53,8 @@ std::optional<Request> FileCode::form_at(u64 pc, std::span<const u64> loops) {
   for (u64 loop : loops) {
     if (!request || request->entries.size() > max_loop_entries) break;
     u64 offset = loop - request->base;
-    auto holds = [&](const Stretch& stretch) { return offset - stretch.offset < 4 * stretch.words.size(); };
     bool is_new = std::ranges::find(request->entries, offset) == request->entries.end();
-    if (is_new && std::ranges::any_of(request->stretches, holds)) request->entries.push_back(static_cast<u32>(offset));
+    if (is_new && holds(request->stretches, offset)) request->entries.push_back(static_cast<u32>(offset));
   }
   return request;
 }

@@ -12,7 +12,8 @@ namespace {
 
 // What it all begins with; then the parts, as KeptPage has them but the largest alignment first.
 struct Header {
-  u32 common_size, blocks, helpers, edges, address_fields, common_fields, words, offsets, code, reserved;  // 0
+  u32 common_size, blocks, helpers, edges, address_fields, common_fields, words, offsets, code;
+  u32 reserved;  // 0
 };
 static_assert(sizeof(Header) % 8 == 0 && sizeof(KeptBlock) == 24);
 

@@ -10,12 +10,6 @@ constexpr size_t max_places = 16384;
 // Code is mostly in a region that begins shortly before it: its function's or its loop's.
 constexpr size_t nearest = 4;
 
-bool holds(const Region& region, u64 base, u64 pc) {
-  return std::ranges::any_of(region.stretches, [&](const Stretch& stretch) {
-    return pc - (base + stretch.offset) < 4 * stretch.words.size();
-  });
-}
-
 }  // namespace
 
 void MadeAhead::note(u64 pc, u64 key) {
@@ -53,7 +47,7 @@ u32 MadeAhead::install_around(StoreReader& store, u64 pc, const Install& install
       auto region = read_region(candidate.region);
       if (!region || candidate.entry >= region->entries.size()) continue;
       u64 base = place.pc - region->entries[candidate.entry].offset;
-      if (base % 4096 != 0 || !holds(*region, base, pc) || !install(base, *region)) continue;
+      if (base % 4096 != 0 || !holds(region->stretches, pc - base) || !install(base, *region)) continue;
       ++installed;
       break;
     }

@@ -235,6 +235,11 @@ bool is_branch(u32 word) { return (word & 0x1c000000) == 0x14000000 && word >> 2
 
 }  // namespace
 
+bool holds(std::span<const Stretch> stretches, u64 offset) {
+  return std::ranges::any_of(
+      stretches, [offset](const Stretch& stretch) { return offset - stretch.offset < 4 * stretch.words.size(); });
+}
+
 std::vector<u8> write_request(const Request& request) {
   ByteWriter out;
   out.put(request_magic);

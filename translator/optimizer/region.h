@@ -25,6 +25,9 @@ struct Stretch {
   std::vector<u32> words;
 };
 
+// Whether the instruction at an offset is one of theirs.
+bool holds(std::span<const Stretch> stretches, u64 offset);
+
 // An indirect branch was seen to go there.
 struct IndirectTarget {
   u32 site, target;  // offsets
