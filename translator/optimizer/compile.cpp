@@ -2,11 +2,20 @@
 
 #include <time.h>
 
+#include "llvm/Analysis/AliasAnalysis.h"
+#include "llvm/Analysis/AssumptionCache.h"
+#include "llvm/Analysis/BasicAliasAnalysis.h"
+#include "llvm/Analysis/LoopInfo.h"
+#include "llvm/Analysis/OptimizationRemarkEmitter.h"
+#include "llvm/Analysis/PostDominators.h"
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/Analysis/TargetTransformInfo.h"
 #include "llvm/Config/llvm-config.h"
+#include "llvm/IR/Dominators.h"
 #include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/PassInstrumentation.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
@@ -76,10 +85,7 @@ struct Compiler::State {
   llvm::LLVMContext context;
   std::unique_ptr<llvm::TargetMachine> machine;
   std::optional<SemanticsLibrary> semantics;
-  llvm::PassBuilder builder;
-  llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager call_graph;
   llvm::ModuleAnalysisManager modules;
   llvm::FunctionPassManager passes;
   llvm::SmallVector<char, 0> object;
@@ -87,13 +93,9 @@ struct Compiler::State {
   std::optional<llvm::legacy::PassManager> generator;
   std::string loader;  // its code
 
-  State() : machine(make_target_machine()), builder(machine.get()) {
+  State() : machine(make_target_machine()) {
     semantics.emplace(context);
-    builder.registerModuleAnalyses(modules);
-    builder.registerCGSCCAnalyses(call_graph);
-    builder.registerFunctionAnalyses(functions);
-    builder.registerLoopAnalyses(loops);
-    builder.crossRegisterProxies(loops, functions, call_graph, modules);
+    register_analyses();
     passes.addPass(llvm::PromotePass());
     passes.addPass(llvm::EarlyCSEPass());
     passes.addPass(llvm::InstCombinePass(llvm::InstCombineOptions().setVerifyFixpoint(false)));
@@ -105,6 +107,27 @@ struct Compiler::State {
     passes.addPass(AddressesPass());
     passes.addPass(llvm::ADCEPass());
     passes.addPass(QuietComparisonsPass());
+  }
+
+  // What these passes ask for. llvm::PassBuilder would do, but it knows all of LLVM's passes and so brings them along, with the options that
+  // each registers before main(): a third of the optimiser's file and of its start.
+  void register_analyses() {
+    modules.registerPass([] { return llvm::PassInstrumentationAnalysis(); });
+    functions.registerPass([&] { return llvm::ModuleAnalysisManagerFunctionProxy(modules); });
+    functions.registerPass([] { return llvm::PassInstrumentationAnalysis(); });
+    functions.registerPass([] {
+      llvm::AAManager aliases;
+      aliases.registerFunctionAnalysis<llvm::BasicAA>();
+      return aliases;
+    });
+    functions.registerPass([] { return llvm::BasicAA(); });
+    functions.registerPass([] { return llvm::AssumptionAnalysis(); });
+    functions.registerPass([] { return llvm::DominatorTreeAnalysis(); });
+    functions.registerPass([] { return llvm::PostDominatorTreeAnalysis(); });
+    functions.registerPass([] { return llvm::LoopAnalysis(); });
+    functions.registerPass([] { return llvm::OptimizationRemarkEmitterAnalysis(); });
+    functions.registerPass([] { return llvm::TargetLibraryAnalysis(); });
+    functions.registerPass([&] { return machine->getTargetIRAnalysis(); });
   }
 
   void optimise(llvm::Function& function) {
