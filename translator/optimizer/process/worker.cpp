@@ -1,6 +1,7 @@
 #include "translator/optimizer/process/worker.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -49,6 +50,16 @@ u64 cpu_milliseconds(pid_t process) {
 void put(u8* shared, const void* data, size_t size, Note& note) {
   note.size = static_cast<u32>(std::min(size, max_message));
   memcpy(shared, data, note.size);
+}
+
+// Lets the heap go on where a large page begins (launch.cpp asks for such pages): up to there each small page would be a fault of its own,
+// some 400 of them in a first compilation.
+void skip_to_large_page() {
+  constexpr size_t large_page = 2 << 20, probe = 64 << 10;
+  mallopt(M_MMAP_THRESHOLD, 4 * large_page);  // up to such a size it comes from the heap
+  u64 top = reinterpret_cast<u64>(malloc(probe)) + probe;
+  void* volatile skipped = malloc(-top % large_page);
+  (void)skipped;
 }
 
 void close_all_but(int kept) {
@@ -111,6 +122,7 @@ void Worker::serve(int socket) {
     close(fd);
   }
   if (options_.memory_limit != 0) setrlimit(RLIMIT_AS, &memory);
+  skip_to_large_page();
   CompileFunction compile = options_.make_compiler();
   Note note{Word::ready, 0, 0, {}};
   for (;;) {
