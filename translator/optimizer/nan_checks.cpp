@@ -10,6 +10,7 @@
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/MDBuilder.h"
 #include "llvm/IR/PatternMatch.h"
+#include "llvm/Transforms/Utils/BasicBlockUtils.h"
 #include "translator/optimizer/lift.h"
 
 namespace ferry::optimizer {
@@ -120,6 +121,7 @@ class Merger {
     for (size_t i = 1; i < chain_.size(); i++) {
       for (Instruction& instruction : *chain_[i].block) join_uses(instruction);
     }
+    straighten_original();
   }
 
  private:
@@ -227,6 +229,23 @@ class Merger {
       result = phi;
     }
     return joined_[value] = result;
+  }
+
+  // It runs when there is a NaN somewhere: the helpers, which leave alone what is none, are called without asking where. That is a third
+  // of the code.
+  void straighten_original() {
+    for (size_t i = 0; i < chain_.size(); i++) {
+      const Check& check = chain_[i];
+      BasicBlock* block = i == 0 ? original_ : check.block;
+      for (PHINode& phi : check.rest->phis()) phi.removeIncomingValue(block, false);
+      block->getTerminator()->eraseFromParent();
+      llvm::BranchInst::Create(check.fix, block);
+      for (Instruction* part : check.condition) part->eraseFromParent();
+    }
+    for (const Check& check : chain_) {
+      llvm::MergeBlockIntoPredecessor(check.fix);
+      if (check.rest != join_) llvm::MergeBlockIntoPredecessor(check.rest);
+    }
   }
 
   Chain chain_;
