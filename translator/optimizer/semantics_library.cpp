@@ -1,8 +1,7 @@
 #include "translator/optimizer/semantics_library.h"
 
 #include <algorithm>
-#include <array>
-#include <string_view>
+#include <span>
 
 #include "guest/check.h"
 #include "llvm/Bitcode/BitcodeReader.h"
@@ -12,56 +11,26 @@
 #include "llvm/IR/Instructions.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "translator/aarch64/encodings.h"
+#include "translator/optimizer/semantics_file.h"
 
-// The sections' bitcode for this host, one behind the other: FERRY_BITCODE_BEFORE branch FERRY_BITCODE_BEHIND is a file's path.
 asm(R"(
     .section .rodata.ferry_semantics, "a"
     .balign 16
-)"
-#define FERRY_SECTION_ROW(section)                                                              \
-  "ferry_semantics_" #section ": .incbin \"" FERRY_BITCODE_BEFORE #section FERRY_BITCODE_BEHIND \
-  "\"\n"                                                                                        \
-  "ferry_semantics_end_" #section ": .balign 16\n"
-#include "translator/aarch64/sections.def"
-#undef FERRY_SECTION_ROW
-    ".previous");
-
-#define FERRY_SECTION_ROW(section)                                                         \
-  extern "C" __attribute__((visibility("hidden"))) const char ferry_semantics_##section[], \
-      ferry_semantics_end_##section[];
-#include "translator/aarch64/sections.def"
-#undef FERRY_SECTION_ROW
+ferry_semantics: .incbin ")" FERRY_SEMANTICS R"("
+    .previous
+)");
+extern "C" __attribute__((visibility("hidden"))) const char ferry_semantics[];
 
 namespace ferry::optimizer {
 
 namespace {
 
-struct Bitcode {
-  const char *begin, *end;
-};
-const Bitcode sections[] = {
-#define FERRY_SECTION_ROW(section) {ferry_semantics_##section, ferry_semantics_end_##section},
-#include "translator/aarch64/sections.def"
-#undef FERRY_SECTION_ROW
-};
-constexpr size_t section_count = std::size(sections);
+std::span<const RowBitcode> rows() {
+  auto* header = reinterpret_cast<const SemanticsHeader*>(ferry_semantics);
+  return {reinterpret_cast<const RowBitcode*>(header + 1), header->rows};
+}
 
-// The first stencil of each section. Sections are in the table's order, each is a file, and a row's file is that of its macro.
-constexpr std::array<u32, section_count> first_of_section = [] {
-  constexpr std::string_view files[] = {
-#define A64(...) __FILE__,
-#include "translator/aarch64/encodings.def"
-#undef A64
-  };
-  std::array<u32, section_count> result{};
-  size_t section = 0;
-  for (size_t row = 1; row < std::size(files); row++) {
-    if (files[row] != files[row - 1]) result.at(++section) = aarch64::first_stencils.first[row];
-  }
-  return result;
-}();
-
-// The entries of a section are arrays of {stencil id, function}, which clang may have cut in pieces.
+// The entries of a row are arrays of {stencil id, function}, which clang may have cut in pieces.
 void enter(llvm::Constant* constant, std::vector<SemanticFunction>& by_stencil) {
   if (auto* entry = llvm::dyn_cast<llvm::ConstantStruct>(constant); entry != nullptr && entry->getNumOperands() == 2) {
     auto* id = llvm::dyn_cast<llvm::ConstantInt>(entry->getOperand(0));
@@ -107,15 +76,14 @@ Use use_of(llvm::Function& function) {
 }  // namespace
 
 SemanticsLibrary::SemanticsLibrary(llvm::LLVMContext& context)
-    : context_(context), modules_(section_count), by_stencil_(aarch64::instruction_stencil_count) {}
+    : context_(context), modules_(rows().size()), by_stencil_(aarch64::instruction_stencil_count) {}
 
-void SemanticsLibrary::read_section(size_t section) {
-  auto [begin, end] = sections[section];
-  llvm::StringRef bytes(begin, static_cast<size_t>(end - begin));
+void SemanticsLibrary::read_row(size_t row) {
+  llvm::StringRef bytes(ferry_semantics + rows()[row].offset, rows()[row].size);
   auto module = llvm::getLazyBitcodeModule(llvm::MemoryBufferRef(bytes, "semantics"), context_);
   check(static_cast<bool>(module));
-  modules_[section] = std::move(*module);
-  for (llvm::GlobalVariable& global : modules_[section]->globals()) {
+  modules_[row] = std::move(*module);
+  for (llvm::GlobalVariable& global : modules_[row]->globals()) {
     if (global.hasInitializer() && global.getSection() == "ferry_stencils") enter(global.getInitializer(), by_stencil_);
   }
 }
@@ -123,9 +91,11 @@ void SemanticsLibrary::read_section(size_t section) {
 const SemanticFunction& SemanticsLibrary::find(u32 stencil) {
   SemanticFunction& result = by_stencil_.at(stencil);
   if (result.use != Use::unknown) return result;
-  auto above = std::ranges::upper_bound(first_of_section, stencil);
-  auto section = static_cast<size_t>(above - first_of_section.begin()) - 1;
-  if (modules_[section] == nullptr) read_section(section);
+  auto above = std::ranges::upper_bound(rows(), stencil, {}, &RowBitcode::first_stencil);
+  if (above != rows().begin()) {
+    auto row = static_cast<size_t>(above - rows().begin()) - 1;
+    if (modules_[row] == nullptr) read_row(row);
+  }
   if (result.function == nullptr) {
     result.use = Use::refused;
     return result;

@@ -1,5 +1,5 @@
-// The semantic functions' bitcode: found by stencil id, read one by one as they are needed, a module a section of the encodings
-// table. What a module declares has to be read with it, which for all of them takes longer than to compile a loop.
+// The semantic functions' bitcode: found by stencil id, read one by one as they are needed, a module a row of the encodings table
+// (semantics_file.h).
 #pragma once
 #include <memory>
 #include <vector>
@@ -32,10 +32,10 @@ class SemanticsLibrary {
   llvm::LLVMContext& context() { return context_; }
 
  private:
-  void read_section(size_t section);
+  void read_row(size_t row);
 
   llvm::LLVMContext& context_;
-  std::vector<std::unique_ptr<llvm::Module>> modules_;  // by section; null: nothing of it was needed yet
+  std::vector<std::unique_ptr<llvm::Module>> modules_;  // by row; null: nothing of it was needed yet
   std::vector<SemanticFunction> by_stencil_;
 };
 
