@@ -49,14 +49,22 @@ u64 cpu_ns() {
   return static_cast<u64>(t.tv_sec) * 1000000000 + static_cast<u64>(t.tv_nsec);
 }
 
-std::string host_features() {
-  std::string result;
-  for (const auto& feature : llvm::sys::getHostCPUFeatures()) {
-    if (!result.empty()) result += ',';
-    result += feature.second ? '+' : '-';
-    result += feature.first();
-  }
-  return result;
+struct HostProcessor {
+  std::string name, features;
+};
+
+// A compiler has it from the process that it was forked from: each question (CPUID) is a hypervisor's to answer.
+const HostProcessor& host_processor() {
+  static const HostProcessor processor = [] {
+    HostProcessor result{llvm::sys::getHostCPUName().str(), {}};
+    for (const auto& feature : llvm::sys::getHostCPUFeatures()) {
+      if (!result.features.empty()) result.features += ',';
+      result.features += feature.second ? '+' : '-';
+      result.features += feature.first();
+    }
+    return result;
+  }();
+  return processor;
 }
 
 std::unique_ptr<llvm::TargetMachine> make_target_machine() {
@@ -67,7 +75,7 @@ std::unique_ptr<llvm::TargetMachine> make_target_machine() {
   options.UniqueSectionNames = false;
   options.EmitAddrsig = false;
   return std::unique_ptr<llvm::TargetMachine>(
-      target->createTargetMachine(target_triple, llvm::sys::getHostCPUName(), host_features(), options,
+      target->createTargetMachine(target_triple, host_processor().name, host_processor().features, options,
                                   llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Less));
 }
 
@@ -191,7 +199,7 @@ Compiler::Compiler() {
 Compiler::~Compiler() = default;
 
 std::string Compiler::host_description() {
-  return std::string("llvm-") + LLVM_VERSION_STRING + " " + llvm::sys::getHostCPUName().str() + " " + host_features();
+  return std::string("llvm-") + LLVM_VERSION_STRING + " " + host_processor().name + " " + host_processor().features;
 }
 
 std::optional<Region> Compiler::compile(const Request& request, std::string& why, CompileTimes* times,
