@@ -117,8 +117,8 @@ struct Compiler::State {
     passes.addPass(QuietComparisonsPass());
   }
 
-  // What these passes ask for. llvm::PassBuilder would do, but it knows all of LLVM's passes and so brings them along, with the options that
-  // each registers before main(): a third of the optimiser's file and of its start.
+  // What these passes ask for. llvm::PassBuilder would do, but it knows all of LLVM's passes and so brings them along, with the options
+  // that each registers before main().
   void register_analyses() {
     modules.registerPass([] { return llvm::PassInstrumentationAnalysis(); });
     functions.registerPass([&] { return llvm::ModuleAnalysisManagerFunctionProxy(modules); });
