@@ -109,6 +109,12 @@ with tempfile.TemporaryDirectory() as directory:
     lines, log, counters = ferry("loop", options=["--no-optimizer"])
     assert lines == [LOOP] and counters["regions_installed"] == 0, log
 
+    # That a store may not be used is said once, not with every region.
+    os.mkdir(f"{directory}/open")
+    os.chmod(f"{directory}/open", 0o755)
+    lines, log, counters = optimised(2, "loop", "again", cache=f"{directory}/open")
+    assert lines == [LOOP, AGAIN] and log.count("no store is used") == 1, (lines, log)
+
     # In an empty root, without /proc and /dev and with nothing to be written: where only root can go.
     if os.geteuid() == 0:
         root = f"{directory}/root"

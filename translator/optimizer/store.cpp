@@ -125,23 +125,25 @@ bool StoreReader::open(const std::string& directory, std::string_view identity, 
   if (secure || directory.empty() || identity.empty()) return false;
   auto folder = open_store_directory(directory);
   if (!folder) {
-    if (folder.error().error != ENOENT) log(Log::warning, "no store is used: %s", folder.error().text.c_str());
+    if (folder.error().error != ENOENT) warn(folder.error().text);
     return false;
   }
   std::string name = store_file_name(identity);
   auto file = open_store_file(*folder, name, O_RDONLY);
   ::close(*folder);
   if (!file) {
-    if (file.error().error != ENOENT)
-      log(Log::warning, "no store is used: %s/%s", directory.c_str(), file.error().text.c_str());
+    if (file.error().error != ENOENT) warn(directory + "/" + file.error().text);
     return false;
   }
   auto mapped = mapping_.map(*file, identity_hash(identity));
   ::close(*file);
-  if (!mapped)
-    log(Log::warning, "no store is used: %s/%s %s; `ferry cache verify` removes it", directory.c_str(), name.c_str(),
-        mapped.error().text.c_str());
+  if (!mapped) warn(directory + "/" + name + " " + mapped.error().text + "; `ferry cache verify` removes it");
   return mapped.has_value();
+}
+
+void StoreReader::warn(const std::string& why) {
+  if (why != warned_) log(Log::warning, "no store is used: %s", why.c_str());
+  warned_ = why;
 }
 
 StoreReader::Chances StoreReader::chances(u64 key) {
