@@ -11,7 +11,6 @@
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Bitcode/BitcodeReader.h"
 #include "llvm/Bitcode/BitcodeWriter.h"
-#include "llvm/IR/Constants.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
@@ -23,10 +22,13 @@
 namespace {
 
 using ferry::u32;
+using ferry::optimizer::for_each_entry;
+using ferry::optimizer::is_row;
 using ferry::optimizer::RowBitcode;
 using ferry::optimizer::SemanticsHeader;
 
 constexpr size_t module_alignment = 16;
+constexpr u32 no_stencil = ~u32{0};
 
 [[noreturn]] void fail(const std::string& file, const std::string& why) {
   fprintf(stderr, "forge_bitcode: %s: %s\n", file.c_str(), why.c_str());
@@ -53,19 +55,6 @@ void reach(const llvm::Constant& constant, Reached& reached) {
   }
 }
 
-// The least stencil id of a row's {stencil id, function} pairs.
-u32 first_stencil(const Reached& reached) {
-  u32 result = ~u32{0};
-  for (const llvm::Constant* constant : reached) {
-    auto* entry = llvm::dyn_cast<llvm::ConstantStruct>(constant);
-    if (entry == nullptr || entry->getNumOperands() != 2) continue;
-    auto* id = llvm::dyn_cast<llvm::ConstantInt>(entry->getOperand(0));
-    if (id != nullptr && llvm::isa<llvm::Function>(entry->getOperand(1)))
-      result = std::min(result, static_cast<u32>(id->getZExtValue()));
-  }
-  return result;
-}
-
 // A module of what is reached.
 std::string bitcode_of(const llvm::Module& section, const Reached& reached) {
   llvm::ValueToValueMapTy map;
@@ -84,7 +73,7 @@ std::string bitcode_of(const llvm::Module& section, const Reached& reached) {
 }
 
 struct Row {
-  u32 first;
+  u32 least_stencil;
   std::string bitcode;
 };
 
@@ -93,11 +82,14 @@ void cut(const std::string& path, llvm::LLVMContext& context, std::vector<Row>& 
   if (!file) fail(path, file.getError().message());
   auto section = llvm::parseBitcodeFile(**file, context);
   if (!section) fail(path, llvm::toString(section.takeError()));
-  for (const llvm::GlobalVariable& global : (*section)->globals()) {
-    if (!global.hasInitializer() || global.getSection() != "ferry_stencils") continue;
+  for (llvm::GlobalVariable& global : (*section)->globals()) {
+    if (!is_row(global)) continue;
+    u32 least = no_stencil;
+    for_each_entry(*global.getInitializer(), [&](u32 stencil, llvm::Function&) { least = std::min(least, stencil); });
+    if (least == no_stencil) fail(path, "no stencils in " + global.getName().str());
     Reached reached;
     reach(global, reached);
-    rows.push_back({first_stencil(reached), bitcode_of(**section, reached)});
+    rows.push_back({least, bitcode_of(**section, reached)});
   }
 }
 
@@ -108,17 +100,18 @@ int main(int argc, char** argv) {
   llvm::LLVMContext context;
   std::vector<Row> rows;
   for (int i = 2; i < argc; i++) cut(argv[i], context, rows);
-  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.first < b.first; });
+  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.least_stencil < b.least_stencil; });
+  if (rows.empty() || rows[0].least_stencil != 0) fail(argv[1], "no row begins with stencil 0");
   SemanticsHeader header{static_cast<u32>(rows.size())};
   std::vector<RowBitcode> index;
   std::string modules;
   size_t begin = sizeof header + rows.size() * sizeof(RowBitcode);
   for (size_t i = 0; i < rows.size(); i++) {
-    if (i > 0 && rows[i].first == rows[i - 1].first)
-      fail(argv[1], "two rows begin with stencil " + std::to_string(rows[i].first));
+    if (i > 0 && rows[i].least_stencil == rows[i - 1].least_stencil)
+      fail(argv[1], "two rows begin with stencil " + std::to_string(rows[i].least_stencil));
     modules.resize((begin + modules.size() + module_alignment - 1) / module_alignment * module_alignment - begin);
     index.push_back(
-        {rows[i].first, static_cast<u32>(begin + modules.size()), static_cast<u32>(rows[i].bitcode.size())});
+        {rows[i].least_stencil, static_cast<u32>(begin + modules.size()), static_cast<u32>(rows[i].bitcode.size())});
     modules += rows[i].bitcode;
   }
   FILE* output = fopen(argv[1], "wb");

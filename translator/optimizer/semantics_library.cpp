@@ -30,23 +30,6 @@ std::span<const RowBitcode> rows() {
   return {reinterpret_cast<const RowBitcode*>(header + 1), header->rows};
 }
 
-// The entries of a row are arrays of {stencil id, function}, which clang may have cut in pieces.
-void enter(llvm::Constant* constant, std::vector<SemanticFunction>& by_stencil) {
-  if (auto* entry = llvm::dyn_cast<llvm::ConstantStruct>(constant); entry != nullptr && entry->getNumOperands() == 2) {
-    auto* id = llvm::dyn_cast<llvm::ConstantInt>(entry->getOperand(0));
-    auto* function = llvm::dyn_cast<llvm::Function>(entry->getOperand(1));
-    if (id != nullptr && function != nullptr) {
-      by_stencil.at(id->getZExtValue()).function = function;
-      return;
-    }
-  }
-  for (llvm::Use& operand : constant->operands()) {
-    if (auto* part = llvm::dyn_cast<llvm::Constant>(operand.get());
-        part != nullptr && llvm::isa<llvm::ConstantAggregate>(part))
-      enter(part, by_stencil);
-  }
-}
-
 // Helpers that change the code or the floating-point environment under a region, or read the latter's sticky flags, which
 // LLVM does not know to be written by what it reorders.
 bool is_refused(llvm::StringRef name) {
@@ -84,18 +67,18 @@ void SemanticsLibrary::read_row(size_t row) {
   check(static_cast<bool>(module));
   modules_[row] = std::move(*module);
   for (llvm::GlobalVariable& global : modules_[row]->globals()) {
-    if (global.hasInitializer() && global.getSection() == "ferry_stencils") enter(global.getInitializer(), by_stencil_);
+    if (!is_row(global)) continue;
+    for_each_entry(*global.getInitializer(),
+                   [&](u32 stencil, llvm::Function& function) { by_stencil_.at(stencil).function = &function; });
   }
 }
 
 const SemanticFunction& SemanticsLibrary::find(u32 stencil) {
   SemanticFunction& result = by_stencil_.at(stencil);
   if (result.use != Use::unknown) return result;
-  auto above = std::ranges::upper_bound(rows(), stencil, {}, &RowBitcode::first_stencil);
-  if (above != rows().begin()) {
-    auto row = static_cast<size_t>(above - rows().begin()) - 1;
-    if (modules_[row] == nullptr) read_row(row);
-  }
+  auto above = std::ranges::upper_bound(rows(), stencil, {}, &RowBitcode::least_stencil);
+  auto row = static_cast<size_t>(above - rows().begin()) - 1;
+  if (modules_[row] == nullptr) read_row(row);
   if (result.function == nullptr) {
     result.use = Use::refused;
     return result;
