@@ -52,14 +52,37 @@ struct Check {
   llvm::SmallVector<Instruction*, 3> condition;  // what nothing else uses
 };
 
-bool calls_nan_helper(const BasicBlock& block) {
+// Whether the vector is `value`, or has it for its lowest lane.
+bool is_made_of(const Value* vector, const Value* value) {
+  while (vector != value) {
+    if (auto* insert = llvm::dyn_cast<llvm::InsertElementInst>(vector)) {
+      auto* lane = llvm::dyn_cast<llvm::ConstantInt>(insert->getOperand(2));
+      if (lane == nullptr) return false;
+      vector = insert->getOperand(lane->isZero() ? 1 : 0);
+    } else if (llvm::isa<llvm::BitCastInst, llvm::ShuffleVectorInst>(vector)) {
+      vector = llvm::cast<Instruction>(vector)->getOperand(0);
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Whether the block has no effect but that a helper chooses the NaNs of `value`: then it may run where there are none, too.
+bool only_chooses_nans(const BasicBlock& block, const Value* value) {
   static const std::string prefix = std::string(helper_prefix) + "ferry_a64_nans_";
+  int helpers = 0;
   for (const Instruction& instruction : block) {
     auto* call = llvm::dyn_cast<llvm::CallInst>(&instruction);
     auto* callee = call == nullptr ? nullptr : llvm::dyn_cast<llvm::LoadInst>(call->getCalledOperand());
-    if (callee != nullptr && callee->getPointerOperand()->getName().starts_with(prefix)) return true;
+    if (callee != nullptr && callee->getPointerOperand()->getName().starts_with(prefix)) {
+      if (!is_made_of(call->getArgOperand(call->arg_size() - 1), value)) return false;
+      helpers++;
+    } else if (instruction.mayHaveSideEffects()) {
+      return false;
+    }
   }
-  return false;
+  return helpers == 1;
 }
 
 std::optional<Check> check_of(BasicBlock& block) {
@@ -87,7 +110,7 @@ std::optional<Check> check_of(BasicBlock& block) {
   result.fix = branch->getSuccessor(when_nan);
   result.rest = branch->getSuccessor(1 - when_nan);
   bool is_check = result.fix->getSinglePredecessor() == &block && result.fix->getSingleSuccessor() == result.rest &&
-                  result.rest->hasNPredecessors(2) && calls_nan_helper(*result.fix);
+                  result.rest->hasNPredecessors(2) && only_chooses_nans(*result.fix, result.value);
   return is_check ? std::optional(result) : std::nullopt;
 }
 
@@ -102,7 +125,7 @@ bool may_be_repeated(const BasicBlock& block) {
 
 using Chain = llvm::SmallVector<Check, max_checks>;
 
-// Makes a copy of what lies between the checks of a chain, which is to run when there are no NaNs.
+// Makes a copy of what lies between the checks of a chain, which is to run when there are no NaNs; the original is for when there are.
 class Merger {
  public:
   explicit Merger(const Chain& chain)
@@ -231,8 +254,8 @@ class Merger {
     return joined_[value] = result;
   }
 
-  // It runs when there is a NaN somewhere: the helpers, which leave alone what is none, are called without asking where. That is a third
-  // of the code.
+  // It runs when there is a NaN somewhere. A helper leaves alone what is no NaN, so each is called without a check: the checks were a
+  // third of the region's code.
   void straighten_original() {
     for (size_t i = 0; i < chain_.size(); i++) {
       const Check& check = chain_[i];
