@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "guest/check.h"  // after LLVM's headers, which use the name
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Sequence.h"
 #include "llvm/ADT/StringMap.h"
@@ -11,6 +10,8 @@
 #include "llvm/CodeGen/TargetInstrInfo.h"
 #include "llvm/CodeGen/TargetSubtargetInfo.h"
 #include "llvm/IR/InlineAsm.h"
+
+#include "guest/check.h"  // after LLVM's headers, which use the name
 #include "translator/optimizer/target.h"
 
 namespace ferry::optimizer {

@@ -53,7 +53,7 @@ struct HostProcessor {
   std::string name, features;
 };
 
-// A compiler has it from the process that it was forked from: each question (CPUID) is a hypervisor's to answer.
+// Asked once: each question (CPUID) may be a hypervisor's to answer. The optimiser asks before it forks its compilers (run_optimizer()).
 const HostProcessor& host_processor() {
   static const HostProcessor processor = [] {
     HostProcessor result{llvm::sys::getHostCPUName().str(), {}};
@@ -118,7 +118,8 @@ struct Compiler::State {
   }
 
   // What these passes ask for. llvm::PassBuilder would do, but it knows all of LLVM's passes and so brings them along, with the options
-  // that each registers before main().
+  // that each registers before main(). What passes use only where it is there already is left out, and so is what knows about aliases from
+  // metadata: the bitcode has none.
   void register_analyses() {
     modules.registerPass([] { return llvm::PassInstrumentationAnalysis(); });
     functions.registerPass([&] { return llvm::ModuleAnalysisManagerFunctionProxy(modules); });

@@ -137,12 +137,17 @@ bool StoreReader::open(const std::string& directory, std::string_view identity, 
   }
   auto mapped = mapping_.map(*file, identity_hash(identity));
   ::close(*file);
-  if (!mapped) warn(directory + "/" + name + " " + mapped.error().text + "; `ferry cache verify` removes it");
-  return mapped.has_value();
+  if (!mapped) {
+    warn(directory + "/" + name + " " + mapped.error().text + "; `ferry cache verify` removes it");
+    return false;
+  }
+  warned_.clear();
+  return true;
 }
 
 void StoreReader::warn(const std::string& why) {
-  if (why != warned_) log(Log::warning, "no store is used: %s", why.c_str());
+  if (why == warned_) return;
+  log(Log::warning, "no store is used: %s", why.c_str());
   warned_ = why;
 }
 

@@ -50,8 +50,9 @@ struct StoreCandidates {
 // it is this user's process.
 class StoreReader {
  public:
-  // False: there is none, or none that may be used; what is wrong with one that exists goes into the log, once.
-  // `directory` may be empty. `secure`: AT_SECURE; then nothing is used. Eight system calls when there is one, one when there is none.
+  // False: there is none, or none that may be used; what is wrong with one that exists goes into the log,
+  // once until it is something else. `directory` may be empty. `secure`: AT_SECURE; then nothing is used. Eight system calls when there
+  // is one, one when there is none.
   bool open(const std::string& directory, std::string_view identity, bool secure);
   void close() { mapping_.unmap(); }
   bool is_open() const { return mapping_.is_mapped(); }
@@ -91,7 +92,7 @@ class StoreReader {
   void warn(const std::string& why);
 
   StoreMapping mapping_;
-  std::string warned_;  // the last warning: open() is called again and again
+  std::string warned_;  // about what, since a store was last open: open() is tried again and again
 };
 
 }  // namespace ferry::optimizer

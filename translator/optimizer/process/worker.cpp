@@ -53,10 +53,10 @@ void put(u8* shared, const void* data, size_t size, Note& note) {
 }
 
 // Lets the heap go on where a large page begins (launch.cpp asks for such pages): up to there each small page would be a fault of its own,
-// some 400 of them in a first compilation.
+// some 400 of them in a first compilation. Best effort: what the probe gets is the heap's end only while no such piece is free.
 void skip_to_large_page() {
   constexpr size_t large_page = 2 << 20, probe = 64 << 10;
-  mallopt(M_MMAP_THRESHOLD, 4 * large_page);  // up to such a size it comes from the heap
+  mallopt(M_MMAP_THRESHOLD, 4 * large_page);  // larger pieces would be mapped on their own, the one skipped too
   u64 top = reinterpret_cast<u64>(malloc(probe)) + probe;
   void* volatile skipped = malloc(-top % large_page);
   (void)skipped;
