@@ -70,6 +70,17 @@ class ColdValues {
     for (const Value* value : values_) {
       if (has_hot_user(*value)) excluded.push_back(llvm::cast<Instruction>(value));
     }
+    exclude(excluded);
+    find_cycles(excluded);
+    exclude(excluded);
+    keep_plain_phis(function);
+  }
+
+  bool contains(const Value* value) const { return values_.contains(value); }
+
+ private:
+  // And what they are computed from.
+  void exclude(llvm::SmallVectorImpl<const Instruction*>& excluded) {
     while (!excluded.empty()) {
       const Instruction* value = excluded.pop_back_val();
       if (values_.erase(value) == 0) continue;
@@ -77,12 +88,33 @@ class ColdValues {
         if (contains(operand)) excluded.push_back(llvm::cast<Instruction>(operand));
       }
     }
-    keep_plain_phis(function);
   }
 
-  bool contains(const Value* value) const { return values_.contains(value); }
+  // What depends on itself has to be computed each time around: one value of each cycle.
+  void find_cycles(llvm::SmallVectorImpl<const Instruction*>& found) const {
+    llvm::DenseMap<const Value*, bool> on_path;                           // of those visited
+    llvm::SmallVector<std::pair<const Instruction*, unsigned>, 32> path;  // with the operand to go on with
+    auto visit = [&](const Value* value) {
+      auto [known, added] = on_path.try_emplace(value, true);
+      if (added)
+        path.push_back({llvm::cast<Instruction>(value), 0});
+      else if (known->second)
+        found.push_back(llvm::cast<Instruction>(value));
+    };
+    for (const Value* start : values_) {
+      if (!on_path.contains(start)) visit(start);
+      while (!path.empty()) {
+        auto& [value, next] = path.back();
+        if (next == value->getNumOperands()) {
+          on_path[value] = false;
+          path.pop_back();
+        } else if (const Value* operand = value->getOperand(next++); contains(operand)) {
+          visit(operand);
+        }
+      }
+    }
+  }
 
- private:
   // A phi of what is in registers anyway is best left alone: to choose among them later takes the same and the number of an edge.
   void keep_plain_phis(llvm::Function& function) {
     llvm::SmallVector<const Instruction*, 64> computed;

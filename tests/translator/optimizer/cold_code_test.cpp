@@ -225,6 +225,40 @@ TEST(ColdCode, LoopsDoNotCarryFlags) {
   EXPECT_EQ(shape.count(llvm::Instruction::ZExt, false), 0);
 }
 
+// What only a fault wants is computed each time around where it depends on itself, but nothing else with it.
+const std::string summing = R"(
+define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+  br label %head
+head:
+  %i = phi i64 [ 0, %0 ], [ %next, %back ]
+  %x = phi i64 [ %a, %0 ], [ %sum, %back ]
+  %sum = add i64 %x, %b
+  %below = icmp ult i64 %sum, %b
+  %carry = zext i1 %below to i64
+  %faults = icmp eq i64 %i, %c
+  br i1 %faults, label %fault, label %back
+back:
+  %next = add i64 %i, 1
+  %more = icmp ult i64 %next, 6
+  br i1 %more, label %head, label %exit
+fault:
+  store i64 %carry, ptr %out
+  ret void
+exit:
+  %at = getelementptr i64, ptr %out, i64 1
+  store i64 %sum, ptr %at
+  ret void
+})";
+
+TEST(ColdCode, WhatDependsOnItselfStays) {
+  expect_same(summing);
+  Shape shape(summing);
+  ASSERT_TRUE(shape.good());
+  shape.move();
+  EXPECT_EQ(shape.count(llvm::Instruction::ZExt, false), 0);
+  EXPECT_EQ(shape.count(llvm::Instruction::ZExt, true), 1);
+}
+
 // The inner loop's flags at a fault in the outer one, and at one in itself.
 const std::string nested = R"(
 define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
