@@ -58,7 +58,8 @@ bool is_pure(const Instruction& instruction) {
 // The values of hot blocks that, directly or through each other, only cold blocks use.
 class ColdValues {
  public:
-  ColdValues(llvm::Function& function, const llvm::LoopInfo& loops) {
+  ColdValues(llvm::Function& function, const llvm::DominatorTree& dominators, const llvm::LoopInfo& loops)
+      : dominators_(dominators) {
     llvm::SmallVector<const Instruction*, 64> excluded;
     for (BasicBlock& block : function) {
       if (is_cold(block)) continue;
@@ -73,7 +74,8 @@ class ColdValues {
     exclude(excluded);
     find_cycles(excluded);
     exclude(excluded);
-    keep_plain_phis(function);
+    find_plain_phis(function, excluded);
+    exclude(excluded);
   }
 
   bool contains(const Value* value) const { return values_.contains(value); }
@@ -116,7 +118,8 @@ class ColdValues {
   }
 
   // A phi of what is in registers anyway is best left alone: to choose among them later takes the same and the number of an edge.
-  void keep_plain_phis(llvm::Function& function) {
+  // Unless the edges of its block are numbered for others, or two such phis can do with that number.
+  void find_plain_phis(llvm::Function& function, llvm::SmallVectorImpl<const Instruction*>& found) const {
     llvm::SmallVector<const Instruction*, 64> computed;
     std::unordered_set<const Value*> choosing;
     for (BasicBlock& block : function) {
@@ -130,7 +133,33 @@ class ColdValues {
         if (phi != nullptr && contains(phi) && choosing.insert(phi).second) computed.push_back(phi);
       }
     }
-    std::erase_if(values_, [&](const Value* value) { return llvm::isa<PHINode>(value) && !choosing.contains(value); });
+    for (BasicBlock& block : function) {
+      llvm::SmallVector<const PHINode*, 8> plain, free;
+      bool is_numbered = false;
+      for (PHINode& phi : block.phis()) {
+        if (!contains(&phi)) continue;
+        if (choosing.contains(&phi))
+          is_numbered = true;
+        else
+          (needs_no_more_registers(phi) ? free : plain).push_back(&phi);
+      }
+      found.append(plain.begin(), plain.end());
+      if (!is_numbered && free.size() < 2) found.append(free.begin(), free.end());
+    }
+  }
+
+  // Whether all that the phi takes, but for one edge's, is there without it.
+  bool needs_no_more_registers(const PHINode& phi) const {
+    const BasicBlock* block = phi.getParent();
+    int carried = 0;
+    for (unsigned i = 0; i < phi.getNumIncomingValues() && carried < 2; i++) {
+      auto* value = llvm::dyn_cast<Instruction>(phi.getIncomingValue(i));
+      if (value == nullptr || (value->getParent() != block && dominators_.dominates(value, block))) continue;
+      carried += llvm::none_of(block->phis(), [&](const PHINode& other) {
+        return !contains(&other) && other.getIncomingValueForBlock(phi.getIncomingBlock(i)) == value;
+      });
+    }
+    return carried < 2;
   }
 
   bool has_hot_user(const Value& value) const {
@@ -140,6 +169,7 @@ class ColdValues {
     return false;
   }
 
+  const llvm::DominatorTree& dominators_;
   std::unordered_set<const Value*> values_;  // Instructions
 };
 
@@ -156,7 +186,7 @@ using Path = std::vector<Edge>;
 class Mover {
  public:
   Mover(llvm::Function& function, const llvm::DominatorTree& dominators, const llvm::LoopInfo& loops)
-      : dominators_(dominators), cold_(function, loops) {}
+      : dominators_(dominators), cold_(function, dominators, loops) {}
 
   void move_into(BasicBlock& block) {
     made_.clear();

@@ -259,6 +259,38 @@ TEST(ColdCode, WhatDependsOnItselfStays) {
   EXPECT_EQ(shape.count(llvm::Instruction::ZExt, true), 1);
 }
 
+// One number of an edge does for all that differs by the edges and is there otherwise.
+const std::string plain = R"(
+define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+  br label %head
+head:
+  %i = phi i64 [ 0, %0 ], [ %next, %back ]
+  %kind = phi i64 [ %a, %0 ], [ 7, %back ]
+  %operand = phi i64 [ %b, %0 ], [ %next, %back ]
+  %faults = icmp eq i64 %i, %c
+  br i1 %faults, label %fault, label %back
+back:
+  %next = add i64 %i, 1
+  %more = icmp ult i64 %next, 6
+  br i1 %more, label %head, label %exit
+fault:
+  store i64 %kind, ptr %out
+  %at = getelementptr i64, ptr %out, i64 1
+  store i64 %operand, ptr %at
+  ret void
+exit:
+  ret void
+})";
+
+TEST(ColdCode, PlainChoicesShareANumber) {
+  expect_same(plain);
+  Shape shape(plain);
+  ASSERT_TRUE(shape.good());
+  EXPECT_EQ(shape.count(llvm::Instruction::PHI, false), 3);
+  shape.move();
+  EXPECT_EQ(shape.count(llvm::Instruction::PHI, false), 2);
+}
+
 // The inner loop's flags at a fault in the outer one, and at one in itself.
 const std::string nested = R"(
 define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
