@@ -43,16 +43,22 @@ bool is_cold(const BasicBlock& block) {
          });
 }
 
+bool is_pure(const Instruction& instruction) {
+  return !instruction.isTerminator() && !instruction.mayReadFromMemory() &&
+         !llvm::isa<llvm::AllocaInst, PHINode>(instruction) && llvm::isSafeToSpeculativelyExecute(&instruction);
+}
+
 namespace {
 
 constexpr int max_clones = 48;       // for one value in one block; beyond, it is left where it is
 constexpr unsigned max_edges = 256;  // into one block, likewise
 
-// Where a phi is computed again, so is what each of its edges brings: also what was computed under a condition. A division by zero
-// must not be, nor a conversion of floating point, whose sticky flags LLVM does not see.
-bool is_pure(const Instruction& instruction) {
-  return !instruction.isTerminator() && !instruction.mayReadFromMemory() &&
-         !llvm::isa<llvm::AllocaInst, PHINode>(instruction) && llvm::isSafeToSpeculativelyExecute(&instruction);
+// A vector made of one number, that is as good.
+bool is_widened(const Instruction& instruction) {
+  if (llvm::isa<llvm::BitCastInst>(instruction)) return true;
+  return llvm::isa<llvm::InsertElementInst>(instruction) &&
+         llvm::count_if(instruction.operands(),
+                        [](const Value* operand) { return llvm::isa<llvm::Constant>(operand); }) == 2;
 }
 
 // The values of hot blocks that, directly or through each other, only cold blocks use.
@@ -195,9 +201,11 @@ class Mover {
       // What the block's own phis take is wanted before it, on some of the ways to it.
       if (llvm::isa<PHINode>(user)) continue;
       for (llvm::Use& use : user.operands()) {
-        if (!cold_.contains(use.get())) continue;
+        auto* value = llvm::dyn_cast<Instruction>(use.get());
+        bool is_from_before = value != nullptr && value->getParent() != &block;
+        if (!is_from_before || !(cold_.contains(value) || is_widened(*value))) continue;
         budget_ = max_clones;
-        if (Value* value = compute(use.get(), {})) use.set(value);
+        if (Value* computed = compute(value, {})) use.set(computed);
       }
     }
   }
@@ -209,9 +217,9 @@ class Mover {
     auto& instruction = llvm::cast<Instruction>(*value);
     Path needed = path;
     while (!needed.empty() && dominators_.dominates(&instruction, needed.front().to)) needed.erase(needed.begin());
-    // A condition is computed again rather than kept in a register for a block that may never run.
-    bool is_condition = is_pure(instruction) && value->getType()->isIntegerTy(1);
-    if (!cold_.contains(value) && !is_condition) return carry(value, needed);
+    // A condition or a vector made of a number is computed again rather than kept in a register for a block that may never run.
+    bool is_cheap = is_widened(instruction) || (value->getType()->isIntegerTy(1) && is_pure(instruction));
+    if (!cold_.contains(value) && !is_cheap) return carry(value, needed);
     auto [made, added] = made_.try_emplace({value, needed}, nullptr);
     if (!added) return made->second;  // also nullptr, while it is being made: it depends on itself
     if (--budget_ < 0) return nullptr;

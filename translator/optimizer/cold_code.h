@@ -6,12 +6,18 @@
 // perl, python3 and sqlite3 took a fifth less code without).
 #pragma once
 #include "llvm/IR/BasicBlock.h"
+#include "llvm/IR/Instruction.h"
 #include "llvm/IR/PassManager.h"
 
 namespace ferry::optimizer {
 
 // A block that leaves the region: nothing comes back from it.
 bool is_cold(const llvm::BasicBlock& block);
+
+// Whether an instruction may run elsewhere, more often or less: a value made of values and nothing else. Where a phi is computed again, so is
+// what each of its edges brings, also what was computed under a condition: a division by zero must not be, nor a conversion of floating
+// point, whose sticky flags LLVM does not see.
+bool is_pure(const llvm::Instruction& instruction);
 
 struct ColdCodePass : llvm::PassInfoMixin<ColdCodePass> {
   llvm::PreservedAnalyses run(llvm::Function& function, llvm::FunctionAnalysisManager& analyses);

@@ -35,6 +35,7 @@
 #include "translator/optimizer/lanes.h"
 #include "translator/optimizer/lift.h"
 #include "translator/optimizer/listing.h"
+#include "translator/optimizer/loop_exits.h"
 #include "translator/optimizer/nan_checks.h"
 #include "translator/optimizer/pack.h"
 #include "translator/optimizer/target.h"
@@ -114,6 +115,7 @@ struct Compiler::State {
     passes.addPass(ColdCodePass());
     passes.addPass(AddressesPass());
     passes.addPass(llvm::ADCEPass());
+    passes.addPass(LoopExitsPass());
     passes.addPass(QuietComparisonsPass());
   }
 

@@ -1,5 +1,5 @@
-// What the cold-code mover does to functions of the shapes that it met or got wrong: each is run before and after it by LLVM's interpreter,
-// on many inputs, and stores the same; and what was to leave the hot blocks has left them.
+// What the passes that move code out of the way do to functions of the shapes that they met or got wrong: each is run before and after by
+// LLVM's interpreter, on many inputs, and stores the same; and what was to leave the hot blocks has left them.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -18,6 +18,7 @@
 
 #include "guest/types.h"
 #include "translator/optimizer/cold_code.h"
+#include "translator/optimizer/loop_exits.h"
 
 namespace ferry::optimizer {
 namespace {
@@ -37,12 +38,16 @@ class Shape {
   llvm::Function& function() { return *module_->getFunction("f"); }
   bool good() const { return module_ != nullptr; }
 
-  void move() {
+  void move() { apply(ColdCodePass()); }
+  void move_out_of_loops() { apply(LoopExitsPass()); }
+
+  template <class Pass>
+  void apply(Pass pass) {
     llvm::PassBuilder builder;
     llvm::FunctionAnalysisManager analyses;
     builder.registerFunctionAnalyses(analyses);
     llvm::FunctionPassManager passes;
-    passes.addPass(ColdCodePass());
+    passes.addPass(std::move(pass));
     passes.addPass(llvm::ADCEPass());
     passes.run(function(), analyses);
     std::string problem;
@@ -87,10 +92,10 @@ Outputs run(llvm::ExecutionEngine& engine, const Inputs& inputs) {
 
 constexpr u64 values[] = {0, 1, 2, 3, 5, 7, 100, 255, 256, 299, 300, 0x7ff4000000000000, ~u64{0}};
 
-void expect_same(const std::string& text) {
+void expect_same(const std::string& text, void (Shape::*move)() = &Shape::move) {
   Shape before(text), after(text);
   ASSERT_TRUE(before.good());
-  after.move();
+  (after.*move)();
   auto original = before.interpreter(), moved = after.interpreter();
   for (u64 a : values) {
     for (u64 b : values) {
@@ -331,6 +336,82 @@ exit:
 })";
 
 TEST(ColdCode, NestedLoops) { expect_same(nested); }
+
+// A vector made of one number is made again where only a cold block wants it, and the number kept that there is anyway.
+const std::string widened = R"(
+define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+  br label %head
+head:
+  %i = phi i64 [ %a, %0 ], [ %next, %back ]
+  %wide = phi <2 x i64> [ zeroinitializer, %0 ], [ %made, %back ]
+  %faults = icmp eq i64 %i, %b
+  br i1 %faults, label %fault, label %back
+back:
+  %next = add i64 %i, 3
+  %made = insertelement <2 x i64> zeroinitializer, i64 %next, i64 0
+  %more = icmp ult i64 %next, 256
+  br i1 %more, label %head, label %exit
+fault:
+  %lane = extractelement <2 x i64> %wide, i64 0
+  %own = insertelement <2 x i64> zeroinitializer, i64 %lane, i64 1
+  %own_lane = extractelement <2 x i64> %own, i64 1
+  store i64 %own_lane, ptr %out
+  ret void
+exit:
+  %at = getelementptr i64, ptr %out, i64 1
+  store i64 %next, ptr %at
+  ret void
+})";
+
+TEST(ColdCode, WidenedNumbers) {
+  expect_same(widened);
+  Shape shape(widened);
+  ASSERT_TRUE(shape.good());
+  shape.move();
+  auto is_vector = [](const llvm::Instruction& i) { return i.getType()->isVectorTy(); };
+  EXPECT_EQ(shape.count(is_vector, false), 0);
+}
+
+// The outer loop has what the inner one computed last.
+const std::string last = R"(
+define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+  br label %outer
+outer:
+  %i = phi i64 [ 0, %0 ], [ %i_next, %inner ]
+  %kept = phi i64 [ %a, %0 ], [ %scaled, %inner ]
+  %also = phi i64 [ %b, %0 ], [ %mixed, %inner ]
+  %twice = phi i64 [ 1, %0 ], [ %scaled, %inner ]
+  %i_next = add i64 %i, 1
+  %done = icmp ugt i64 %i, 5
+  br i1 %done, label %exit, label %inner
+inner:
+  %j = phi i64 [ %c, %outer ], [ %j_next, %inner ]
+  %j_next = add i64 %j, %i_next
+  %sum = add i64 %j, %kept
+  %scaled = mul i64 %sum, 5
+  %mixed = xor i64 %j_next, %also
+  %more = icmp ult i64 %j_next, 20
+  br i1 %more, label %inner, label %outer
+exit:
+  store i64 %kept, ptr %out
+  %at = getelementptr i64, ptr %out, i64 1
+  store i64 %also, ptr %at
+  %at2 = getelementptr i64, ptr %out, i64 2
+  store i64 %twice, ptr %at2
+  ret void
+})";
+
+TEST(LoopExits, WhatOnlyTheOuterLoopWants) {
+  expect_same(last, &Shape::move_out_of_loops);
+  Shape shape(last);
+  ASSERT_TRUE(shape.good());
+  shape.move_out_of_loops();
+  for (const llvm::Instruction& instruction : llvm::instructions(shape.function())) {
+    auto opcode = instruction.getOpcode();
+    if (opcode == llvm::Instruction::Mul || opcode == llvm::Instruction::Xor || instruction.getName() == "sum")
+      EXPECT_FALSE(llvm::is_contained(llvm::successors(instruction.getParent()), instruction.getParent()));
+  }
+}
 
 // What a condition kept from being computed is not computed anew without it.
 const std::string guarded = beginning + R"(
