@@ -109,7 +109,6 @@ struct Compiler::State {
     passes.addPass(llvm::EarlyCSEPass());
     passes.addPass(llvm::InstCombinePass(llvm::InstCombineOptions().setVerifyFixpoint(false)));
     passes.addPass(llvm::SimplifyCFGPass());
-    passes.addPass(llvm::EarlyCSEPass());
     passes.addPass(NanChecksPass());
     passes.addPass(LanesPass());
     passes.addPass(ColdCodePass());
