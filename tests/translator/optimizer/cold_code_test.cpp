@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <random>
 
 #include "llvm/AsmParser/Parser.h"
 #include "llvm/ExecutionEngine/GenericValue.h"
@@ -15,8 +16,10 @@
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Transforms/Scalar/ADCE.h"
+#include "llvm/Transforms/Utils/Mem2Reg.h"
 
 #include "guest/types.h"
+#include "tests/translator/aarch64/case_generator.h"
 #include "translator/optimizer/cold_code.h"
 #include "translator/optimizer/loop_exits.h"
 
@@ -511,6 +514,122 @@ TEST(ColdCode, ManyEdges) {
   expect_same(many_edges(20));
   expect_same(many_edges(255));
   expect_same(many_edges(300));
+}
+
+// Functions of random blocks over a few variables, some of the blocks ways out that store them. A variable of each kind is in memory, for
+// mem2reg to make phis of; fuel makes all of them end.
+class RandomFunction {
+ public:
+  explicit RandomFunction(u64 seed) : random_(seed) {}
+
+  std::string text() {
+    u64 count = 3 + below(8), ways_out = 1 + below(3);
+    std::string body = "define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {\n";
+    for (u64 i = 0; i < numbers; i++) body += "  %v" + std::to_string(i) + " = alloca i64\n";
+    for (u64 i = 0; i < vectors; i++) body += "  %w" + std::to_string(i) + " = alloca <2 x i64>\n";
+    body += "  %fuel = alloca i64\n  store i64 " + std::to_string(5 + below(40)) + ", ptr %fuel\n";
+    for (u64 i = 0; i < numbers; i++)
+      body += "  store i64 " + std::string(i % 4 == 3 ? "7" : "%" + std::string(1, static_cast<char>('a' + i % 4))) +
+              ", ptr %v" + std::to_string(i) + "\n";
+    for (u64 i = 0; i < vectors; i++) body += "  store <2 x i64> zeroinitializer, ptr %w" + std::to_string(i) + "\n";
+    body += "  br label %b" + std::to_string(below(count)) + "\n";
+    for (u64 i = 0; i < count; i++) body += block(i, count, ways_out);
+    for (u64 i = 0; i < ways_out; i++) body += way_out(i);
+    return body + "}\n";
+  }
+
+ private:
+  static constexpr u64 numbers = 6, vectors = 2;
+
+  u64 below(u64 n) { return random_() % n; }
+  std::string value() { return "%t" + std::to_string(++values_); }
+  std::string load(const std::string& type, const std::string& from, std::string& text) {
+    std::string result = value();
+    text += "  " + result + " = load " + type + ", ptr " + from + "\n";
+    return result;
+  }
+  std::string number(std::string& text) {
+    return below(5) == 0 ? std::to_string(below(9)) : load("i64", "%v" + std::to_string(below(numbers)), text);
+  }
+
+  std::string statement() {
+    static constexpr const char* operations[] = {"add", "sub", "mul", "and", "or", "xor", "icmp ult", "icmp eq"};
+    std::string text, result = value();
+    u64 kind = below(11);
+    if (kind == 0) {
+      std::string lane = number(text), to = "%w" + std::to_string(below(vectors));
+      text += "  " + result + " = insertelement <2 x i64> zeroinitializer, i64 " + lane +
+              ", i64 0\n  store <2 x i64> " + result + ", ptr " + to + "\n";
+      return text;
+    }
+    if (kind == 1) {
+      std::string vector = load("<2 x i64>", "%w" + std::to_string(below(vectors)), text);
+      text += "  " + result + " = extractelement <2 x i64> " + vector + ", i64 0\n";
+    } else {
+      std::string operation = operations[below(std::size(operations))], left = number(text), right = number(text);
+      bool compares = operation.starts_with("icmp");
+      std::string name = compares ? value() : result;
+      text += "  " + name + " = " + operation + " i64 " + left + ", " + right + "\n";
+      if (compares) text += "  " + result + " = zext i1 " + name + " to i64\n";
+    }
+    return text + "  store i64 " + result + ", ptr %v" + std::to_string(below(numbers)) + "\n";
+  }
+
+  std::string block(u64 index, u64 count, u64 ways_out) {
+    std::string name = "b" + std::to_string(index), text = name + ":\n";
+    std::string fuel = load("i64", "%fuel", text);
+    text += "  %less" + name + " = sub i64 " + fuel + ", 1\n  store i64 %less" + name + ", ptr %fuel\n";
+    for (u64 n = below(5); n != 0; n--) text += statement();
+    text += "  %empty" + name + " = icmp eq i64 %less" + name + ", 0\n  br i1 %empty" + name + ", label %x" +
+            std::to_string(below(ways_out)) + ", label %go" + name + "\ngo" + name + ":\n";
+    for (u64 n = below(3); n != 0; n--) text += statement();
+    auto target = [&] {
+      return below(5) == 0 ? "%x" + std::to_string(below(ways_out)) : "%b" + std::to_string(below(count));
+    };
+    std::string left = number(text), right = number(text);
+    if (below(6) == 0)
+      return text + "  switch i64 " + left + ", label " + target() + " [ i64 0, label " + target() +
+             "\n i64 1, label " + target() + "\n i64 3, label " + target() + " ]\n";
+    return text + "  %goes" + name + " = icmp ult i64 " + left + ", " + right + "\n  br i1 %goes" + name + ", label " +
+           target() + ", label " + target() + "\n";
+  }
+
+  std::string way_out(u64 index) {
+    std::string text = "x" + std::to_string(index) + ":\n";
+    for (u64 n = below(3); n != 0; n--) text += statement();
+    for (u64 i = 0; i < std::tuple_size<Outputs>(); i++) {
+      std::string kept = number(text), at = value();
+      text += "  " + at + " = getelementptr i64, ptr %out, i64 " + std::to_string(i) + "\n  store i64 " + kept +
+              ", ptr " + at + "\n";
+    }
+    return text + "  ret void\n";
+  }
+
+  std::mt19937_64 random_;
+  u64 values_ = 0;
+};
+
+void move_both(Shape& shape) {
+  shape.move();
+  shape.move_out_of_loops();
+}
+
+TEST(ColdCode, RandomFunctions) {
+  u64 count = test::from_environment("FERRY_TEST_CASES", 600), seed = test::from_environment("FERRY_TEST_SEED", 1);
+  for (u64 i = 0; i < count && !testing::Test::HasFailure(); i++) {
+    std::string text = RandomFunction(seed * 1000003 + i).text();
+    Shape before(text), after(text);
+    ASSERT_TRUE(before.good()) << text;
+    after.apply(llvm::PromotePass());
+    move_both(after);
+    auto original = before.interpreter(), moved = after.interpreter();
+    for (u64 a : {0, 1, 5, 300}) {
+      for (u64 b : {0, 2, 7}) {
+        for (u64 c : {1, 9})
+          ASSERT_EQ(run(*original, {a, b, c}), run(*moved, {a, b, c})) << a << " " << b << " " << c << "\n" << text;
+      }
+    }
+  }
 }
 
 }  // namespace
