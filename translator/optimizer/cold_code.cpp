@@ -53,7 +53,7 @@ namespace {
 constexpr int max_clones = 48;       // for one value in one block; beyond, it is left where it is
 constexpr unsigned max_edges = 256;  // into one block, likewise
 
-// A vector made of one number, that is as good.
+// A vector made of one number: who has the number has the vector.
 bool is_widened(const Instruction& instruction) {
   if (llvm::isa<llvm::BitCastInst>(instruction)) return true;
   return llvm::isa<llvm::InsertElementInst>(instruction) &&
@@ -87,7 +87,7 @@ class ColdValues {
   bool contains(const Value* value) const { return values_.contains(value); }
 
  private:
-  // And what they are computed from.
+  // Takes these out, and what they are computed from. Empties the list.
   void exclude(llvm::SmallVectorImpl<const Instruction*>& excluded) {
     while (!excluded.empty()) {
       const Instruction* value = excluded.pop_back_val();
@@ -98,7 +98,7 @@ class ColdValues {
     }
   }
 
-  // What depends on itself has to be computed each time around: one value of each cycle.
+  // What depends on itself has to be computed each time around. Finds a value of each cycle.
   void find_cycles(llvm::SmallVectorImpl<const Instruction*>& found) const {
     llvm::DenseMap<const Value*, bool> on_path;                           // of those visited
     llvm::SmallVector<std::pair<const Instruction*, unsigned>, 32> path;  // with the operand to go on with
