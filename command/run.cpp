@@ -243,7 +243,6 @@ void end_process() {
     translator::start({.chain = handover.chain,
                        .reference = handover.reference,
                        .stats = handover.stats,
-                       .one_view = handover.perf_map,
                        .dump_directory = handover.dump_directory,
                        .name_of = name_of});
     start_perf(handover, continued);

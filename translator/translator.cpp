@@ -159,7 +159,7 @@ bool poll_wanted(Cpu& cpu) {
 }
 
 void begin_generation() {
-  living.push_back(new Generation(options.code_memory, options.one_view));
+  living.push_back(new Generation(options.code_memory));
   current.store(living.back(), std::memory_order_release);
 }
 

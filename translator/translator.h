@@ -25,7 +25,6 @@ struct Options {
   bool chain = true;             // direct chaining of blocks; off to see every block in the log
   bool reference = false;        // run every instruction through its semantic function instead of stencils
   bool stats = false;            // measure the time spent translating
-  bool one_view = false;         // code memory is one anonymous mapping: perf looks for names nowhere else
   std::string dump_directory{};  // where regions are shown to people (optimizer/dump.h); empty: nowhere
   std::function<std::string(u64 pc)> name_of{};  // the guest function, for people; may be empty
   size_t code_memory =

@@ -32,8 +32,13 @@ void fill(CodeMemory& memory, Contents& contents) {
   for (size_t page = 0; page < pages; page++) contents.write(memory, page, page + 1);
 }
 
-TEST(CodeMemory, WhatAChildWritesIsItsOwn) {
-  CodeMemory memory(size);
+class CodeMemoryViews : public testing::TestWithParam<bool> {};
+
+INSTANTIATE_TEST_SUITE_P(CodeMemory, CodeMemoryViews, testing::Values(false, true),
+                         [](const auto& test) { return std::string(test.param ? "two_views" : "one_view"); });
+
+TEST_P(CodeMemoryViews, WhatAChildWritesIsItsOwn) {
+  CodeMemory memory(size, GetParam());
   Contents contents;
   fill(memory, contents);
   ASSERT_EQ(used, memory.share(used));
@@ -57,8 +62,8 @@ TEST(CodeMemory, WhatAChildWritesIsItsOwn) {
   EXPECT_EQ(2, *memory.readable(run));
 }
 
-TEST(CodeMemory, WritingAcrossPiecesMakesBothOwn) {
-  CodeMemory memory(size);
+TEST_P(CodeMemoryViews, WritingAcrossPiecesMakesBothOwn) {
+  CodeMemory memory(size, GetParam());
   Contents contents;
   fill(memory, contents);
   memory.share(used);
@@ -76,7 +81,7 @@ TEST(CodeMemory, WritingAcrossPiecesMakesBothOwn) {
 }
 
 TEST(CodeMemory, IsMappedAnewAfterManyForks) {
-  CodeMemory memory(size);
+  CodeMemory memory(size, true);
   Contents contents;
   fill(memory, contents);
   for (u64 i = 0; i < 40; i++) {

@@ -56,6 +56,7 @@ class BlockMap {
   };
 
   Table* add_table(int bits);
+  static int next_bits(int bits);
   static void put(Table& table, u64 pc, u64 code);
 
   std::atomic<Table*> table_;

@@ -8,6 +8,7 @@
 
 #include "guest/check.h"
 #include "guest/log.h"
+#include "translator/cache/reserved_memory.h"
 #include "translator/stencil/host.h"
 
 namespace ferry::cache {
@@ -31,7 +32,8 @@ u8* map(void* at, size_t size, int protection, int flags, int fd) {
 u8* view_again(u8* from, size_t size, int protection, u8* to = nullptr) {
   void* p = mremap(from, 0, size, MREMAP_MAYMOVE | (to != nullptr ? MREMAP_FIXED : 0), to);
   if (p == MAP_FAILED || mprotect(p, size, protection) != 0)
-    fatal("cannot map code memory again after a fork", "raise the address space limit (ulimit -v)");
+    fatal("cannot map code memory again after a fork",
+          "allow writable and executable mappings, or raise the address space limit (ulimit -v)");
   return static_cast<u8*>(p);
 }
 
@@ -42,37 +44,28 @@ void move_to(u8* to, u8* from, size_t size) {
 }
 }  // namespace
 
-CodeMemory::CodeMemory(size_t size, bool one_view) : size_((size + piece - 1) / piece * piece) {
-  if (one_view) {
-    map_one_view();
-    return;
+CodeMemory::CodeMemory(size_t size, bool two_views) : size_((size + piece - 1) / piece * piece) {
+  if (!two_views) {
+    write_ = run_ = static_cast<u8*>(reserve_memory(size_, PROT_READ | PROT_WRITE | PROT_EXEC));
+    if (run_ != nullptr) return;
+    log(Log::memory, "code memory has a writable and an executable view: this host allows no mapping that is both");
   }
+  map_two_views();
+}
+
+CodeMemory::~CodeMemory() {
+  munmap(write_, size_);
+  if (run_ != write_) munmap(run_, size_);
+}
+
+void CodeMemory::map_two_views() {
   int fd = memfd_create("ferry-code", MFD_CLOEXEC);
-  if (fd < 0 || ftruncate(fd, static_cast<off_t>(size_)) != 0) {
-    if (fd >= 0) close(fd);
-    log(Log::warning, "code memory has one writable and executable view: memfd_create failed");
-    map_one_view();
-    return;
-  }
+  if (fd < 0 || ftruncate(fd, static_cast<off_t>(size_)) != 0)
+    fatal("cannot map code memory",
+          "allow writable and executable mappings or memfd_create, or raise the address space limit (ulimit -v)");
   write_ = map(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd);
   run_ = map(nullptr, size_, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, fd);
   close(fd);  // the guest must not come upon it
-  if (stencil::rewriting_works(write_, run_base())) return;
-  log(Log::memory, "code memory has one writable and executable view: this host runs stale code when there are two");
-  unmap();
-  map_one_view();
-}
-
-CodeMemory::~CodeMemory() { unmap(); }
-
-void CodeMemory::map_one_view() {
-  write_ = run_ =
-      map(nullptr, size_, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
-}
-
-void CodeMemory::unmap() {
-  munmap(write_, size_);
-  if (run_ != write_) munmap(run_, size_);
 }
 
 void CodeMemory::commit(size_t offset) {

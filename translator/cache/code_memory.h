@@ -1,8 +1,8 @@
-// Code memory: one stretch of address space with a writable and an executable view of the same pages, so that no mapping is
-// ever both (where memfd_create is denied, or the host is an emulator that two views confuse, it falls back to a single view and
-// says so in the log).
-// After a fork both processes run the code that there was, and neither changes it: a piece that one of them writes to becomes a copy of
-// its own first, in both views. Only so is a fork cheap, and what the other process goes on to make of its code not seen here.
+// Code memory: one stretch of private address space that is both written and run. Where the host denies such mappings (SELinux's execmem)
+// it has a writable and an executable view of the same shared pages instead: neither can be of huge
+// pages, and each page costs two faults.
+// After a fork both processes run the code that there was, and neither sees what the other goes on to make of it. Of one view the kernel
+// sees to that. Of two, neither process changes what is shared: a piece that one of them writes to becomes a copy of its own first.
 #pragma once
 #include <vector>
 
@@ -12,8 +12,9 @@ namespace ferry::cache {
 
 class CodeMemory {
  public:
-  // Reserves `size` bytes, or a few more; pages are committed as they are written. `one_view`: wanted, and then it is anonymous memory.
-  explicit CodeMemory(size_t size, bool one_view = false);
+  // Reserves `size` bytes, or a few more; pages are committed as they are written. `two_views`: even where one is allowed. Fatal when
+  // there is no address space.
+  explicit CodeMemory(size_t size, bool two_views = false);
   ~CodeMemory();
   CodeMemory(const CodeMemory&) = delete;
   CodeMemory& operator=(const CodeMemory&) = delete;
@@ -43,8 +44,7 @@ class CodeMemory {
   void after_fork_in_child();
 
  private:
-  void map_one_view();
-  void unmap();
+  void map_two_views();
   void make_own(size_t offset);
   void make_piece_own(size_t piece);
   void make_following_own();

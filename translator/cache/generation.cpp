@@ -18,8 +18,8 @@ constexpr size_t largest_block_instructions = 64;
 static_assert(stencil::carried_entry == stencil::argument_jump_size);
 }  // namespace
 
-Generation::Generation(size_t code_size, bool one_view)
-    : code(code_size, one_view),
+Generation::Generation(size_t code_size)
+    : code(code_size),
       blocks(code_size / 128),
       offsets(code_size / 8),
       edges(code_size / 64),

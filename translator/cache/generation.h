@@ -35,7 +35,7 @@ struct Edge {
 
 class Generation {
  public:
-  explicit Generation(size_t code_size, bool one_view = false);
+  explicit Generation(size_t code_size);
 
   CodeMemory code;
   size_t used = 0;           // bytes of code memory

@@ -1,21 +1,23 @@
 // An array in reserved address space, committed by touching: elements never move, so readers, signal handlers among them,
 // need no lock while the one writer appends.
 #pragma once
+#include <sys/mman.h>
+
 #include <atomic>
 
-#include "guest/types.h"
+#include "guest/check.h"
+#include "translator/cache/reserved_memory.h"
 
 namespace ferry::cache {
-
-// Fatal when there is no address space.
-void* reserve_memory(size_t size);
-void release_memory(void* memory, size_t size);
 
 template <class T>
 class ReservedArray {
  public:
+  // Fatal when there is no address space.
   explicit ReservedArray(size_t capacity)
-      : data_(static_cast<T*>(reserve_memory(capacity * sizeof(T)))), capacity_(capacity) {}
+      : data_(static_cast<T*>(reserve_memory(capacity * sizeof(T), PROT_READ | PROT_WRITE))), capacity_(capacity) {
+    if (data_ == nullptr) fatal("cannot reserve the translator's tables", "raise the address space limit (ulimit -v)");
+  }
   ~ReservedArray() { release_memory(data_, capacity_ * sizeof(T)); }
   ReservedArray(const ReservedArray&) = delete;
   ReservedArray& operator=(const ReservedArray&) = delete;

@@ -113,9 +113,6 @@ void fill_padding(u8* write, size_t size);
 // Makes freshly written code visible to instruction fetch.
 void publish(u64 run, u64 size);
 
-// Whether code that was run, then rewritten at `write` and published, is what runs at `run` afterwards. Uses the first bytes there.
-bool rewriting_works(u8* write, u64 run);
-
 // True when the host has what the stencils were compiled for; otherwise `missing` names it.
 bool host_supported(const char*& missing);
 

@@ -359,18 +359,6 @@ void publish(u64 run, u64 size) {
   __builtin___clear_cache(reinterpret_cast<char*>(run), reinterpret_cast<char*>(run + size));
 }
 
-// Every processor does what DDI 0487 B2.2.5 says of publish(). qemu-user before 8.1 translates anew only what was written at the
-// address that runs, and goes on with stale code when it was written at another.
-bool rewriting_works(u8* write, u64 run) {
-  for (u32 number : {1u, 2u}) {
-    const u32 words[] = {0x52800000 | number << 5, 0xd65f03c0};  // MOV W0, #number; RET
-    memcpy(write, words, sizeof words);
-    publish(run, sizeof words);
-    if (reinterpret_cast<u32 (*)()>(run)() != number) return false;
-  }
-  return true;
-}
-
 bool host_supported(const char*&) { return true; }  // stencils are plain Armv8.0
 
 void initialize_fp_control(Cpu& cpu) { cpu.fpcr = cpu.fpsr = 0; }

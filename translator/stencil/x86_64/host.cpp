@@ -256,8 +256,6 @@ void fill_padding(u8* write, size_t size) {
 
 void publish(u64, u64) {}  // x86 keeps instruction fetch coherent
 
-bool rewriting_works(u8*, u64) { return true; }
-
 u64 ticks() { return __builtin_ia32_rdtsc(); }
 
 bool host_supported(const char*& missing) {
