@@ -26,6 +26,7 @@
 #include "translator/optimizer/file_code.h"
 #include "translator/optimizer/image.h"
 #include "translator/optimizer/store.h"
+#include "translator/optimizer/store_check.h"
 
 namespace ferry::command {
 
@@ -202,7 +203,11 @@ class Conversation {
 class Warming {
  public:
   Warming(const WarmRequest& request, std::vector<Target> targets, optimizer::ClientOptions options)
-      : request_(request), targets_(std::move(targets)), hot_(options.directory), conversation_(std::move(options)) {
+      : request_(request),
+        targets_(std::move(targets)),
+        directory_(options.directory),
+        hot_(options.directory),
+        conversation_(std::move(options)) {
     for (const Target& target : targets_) functions_ += target.functions;
   }
 
@@ -217,6 +222,12 @@ class Warming {
       conversation_.finish();
     }
     if (std::string failure = conversation_.failure(); !failure.empty()) return report(failure);
+    // The optimiser answers also where it cannot write.
+    if (conversation_.regions != 0 &&
+        optimizer::check_store(directory_, optimizer::store_file_name(optimizer::store_identity()), {}).regions == 0)
+      return report(directory_ + ": none of " + std::to_string(conversation_.regions) +
+                    " regions was kept there; FERRY_CACHE_DIR names another directory, `--log warning,optimizer` with "
+                    "any program says why");
     printf(
         "%zu files with %zu functions: %lu regions from %lu requests, nothing could be made of %lu, %lu were lost; %lu "
         "s%s\n",
@@ -281,6 +292,7 @@ class Warming {
 
   const WarmRequest& request_;
   std::vector<Target> targets_;
+  std::string directory_;
   HotSpots hot_;
   Conversation conversation_;
   sysroots::Progress* progress_ = nullptr;

@@ -188,7 +188,7 @@ std::expected<void, std::string> verify(const Options& options) {
       return std::unexpected("--unset-env " + name + ": not a variable's name");
   u32 mask = 0;
   if (options.log && !parse_log_categories(options.log->c_str(), mask))
-    return std::unexpected("--log " + *options.log + ": the categories are " + log_category_names());
+    return std::unexpected("--log (FERRY_LOG) " + *options.log + ": the categories are " + log_category_names());
   return {};
 }
 

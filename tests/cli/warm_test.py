@@ -121,6 +121,10 @@ with tempfile.TemporaryDirectory() as name:
     *counts, end = summary(ferry(folder / "third", "cache", "warm", "--limit", "1", str(tree))[1])
     assert counts[3] == 1 and end == "; --limit is reached", (counts, end)
 
+    # A directory that cannot be: what is made is kept nowhere, and that is said, with a line of the optimiser's own before it or none.
+    status, out, error = ferry("/proc/nowhere", "cache", "warm", "--limit", "1", str(tree))
+    assert status == 1 and out == "" and re.fullmatch(r"ferry: /proc/nowhere: none of \d+ regions was kept there; .*FERRY_CACHE_DIR.*", error.splitlines()[-1]), (status, out, error)
+
     # Interrupted: as a shell expects it, with what is done kept.
     process = subprocess.Popen([FERRY, "cache", "warm", str(tree)], stdout=subprocess.PIPE, text=True, env=environment(folder / "fourth"))
     time.sleep(0.1)

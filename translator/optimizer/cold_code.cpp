@@ -43,22 +43,32 @@ bool is_cold(const BasicBlock& block) {
          });
 }
 
+namespace {
+// Arithmetic and conversions of floating point raise sticky flags that LLVM does not see. Comparisons do too: clone() sees to those.
+bool raises_flags(const Instruction& instruction) {
+  auto is_float = [](const Value* value) { return value->getType()->isFPOrFPVectorTy(); };
+  if (llvm::isa<llvm::BinaryOperator>(instruction)) return is_float(&instruction);
+  return llvm::isa<llvm::CastInst>(instruction) && !llvm::isa<llvm::BitCastInst>(instruction) &&
+         (is_float(&instruction) || is_float(instruction.getOperand(0)));
+}
+}  // namespace
+
 bool is_pure(const Instruction& instruction) {
   return !instruction.isTerminator() && !instruction.mayReadFromMemory() &&
-         !llvm::isa<llvm::AllocaInst, PHINode>(instruction) && llvm::isSafeToSpeculativelyExecute(&instruction);
+         !llvm::isa<llvm::AllocaInst, llvm::FreezeInst, PHINode>(instruction) && !raises_flags(instruction) &&
+         llvm::isSafeToSpeculativelyExecute(&instruction);
 }
 
 namespace {
 
-constexpr int max_clones = 48;       // for one value in one block; beyond, it is left where it is
-constexpr unsigned max_edges = 256;  // into one block, likewise
+constexpr int max_clones = 48;       // and choices, for one value in one block; beyond, it is left where it is
+constexpr unsigned max_edges = 256;  // into one block, likewise: their numbers have eight bits
 
-// A vector made of one number: who has the number has the vector.
+// A number as another type, or as a lane of a constant vector: who has the number has it.
 bool is_widened(const Instruction& instruction) {
   if (llvm::isa<llvm::BitCastInst>(instruction)) return true;
-  return llvm::isa<llvm::InsertElementInst>(instruction) &&
-         llvm::count_if(instruction.operands(),
-                        [](const Value* operand) { return llvm::isa<llvm::Constant>(operand); }) == 2;
+  return llvm::isa<llvm::InsertElementInst>(instruction) && llvm::isa<llvm::Constant>(instruction.getOperand(0)) &&
+         llvm::isa<llvm::Constant>(instruction.getOperand(2));
 }
 
 // The values of hot blocks that, directly or through each other, only cold blocks use.
@@ -160,7 +170,7 @@ class ColdValues {
     int carried = 0;
     for (unsigned i = 0; i < phi.getNumIncomingValues() && carried < 2; i++) {
       auto* value = llvm::dyn_cast<Instruction>(phi.getIncomingValue(i));
-      if (value == nullptr || (value->getParent() != block && dominators_.dominates(value, block))) continue;
+      if (value == nullptr || dominators_.dominates(value, block)) continue;
       carried += llvm::none_of(block->phis(), [&](const PHINode& other) {
         return !contains(&other) && other.getIncomingValueForBlock(phi.getIncomingBlock(i)) == value;
       });
@@ -185,7 +195,7 @@ struct Edge {
   BasicBlock* to;
   bool operator<(const Edge& other) const { return std::tie(from, to) < std::tie(other.from, other.to); }
 };
-// A value as it was before these edges were taken, the first of them last.
+// A value as it was before these edges were taken, one after the other.
 using Path = std::vector<Edge>;
 
 // Computes cold values anew in a cold block.
@@ -243,6 +253,7 @@ class Mover {
         operand = builder_->CreateSelect(made, operand, llvm::Constant::getNullValue(operand->getType()));
     }
     Instruction* copy = instruction.clone();
+    copy->dropUBImplyingAttrsAndMetadata();  // for what comes of an edge that was not taken may be poison
     for (unsigned i = 0; i < operands.size(); i++) copy->setOperand(i, operands[i]);
     builder_->Insert(copy);
     return copy;
@@ -276,6 +287,7 @@ class Mover {
         result = value;
         continue;
       }
+      if (--budget_ < 0) return nullptr;
       // The block's phis need not list its edges in one order.
       Value* number = selector(block)->getIncomingValueForBlock(phi.getIncomingBlock(i));
       if (which == nullptr) which = carry(selector(block), path);

@@ -15,8 +15,8 @@ namespace ferry::optimizer {
 bool is_cold(const llvm::BasicBlock& block);
 
 // Whether an instruction may run elsewhere, more often or less: a value made of values and nothing else. Where a phi is computed again, so is
-// what each of its edges brings, also what was computed under a condition: a division by zero must not be, nor a conversion of floating
-// point, whose sticky flags LLVM does not see.
+// what each of its edges brings, also what was computed under a condition: a division by zero must not be, nor arithmetic
+// and conversions of floating point, whose sticky flags LLVM does not see.
 bool is_pure(const llvm::Instruction& instruction);
 
 struct ColdCodePass : llvm::PassInfoMixin<ColdCodePass> {

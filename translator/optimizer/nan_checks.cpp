@@ -59,8 +59,11 @@ bool is_made_of(const Value* vector, const Value* value) {
       auto* lane = llvm::dyn_cast<llvm::ConstantInt>(insert->getOperand(2));
       if (lane == nullptr) return false;
       vector = insert->getOperand(lane->isZero() ? 1 : 0);
-    } else if (llvm::isa<llvm::BitCastInst, llvm::ShuffleVectorInst>(vector)) {
-      vector = llvm::cast<Instruction>(vector)->getOperand(0);
+    } else if (auto* shuffle = llvm::dyn_cast<llvm::ShuffleVectorInst>(vector)) {
+      if (shuffle->getMaskValue(0) != 0) return false;
+      vector = shuffle->getOperand(0);
+    } else if (auto* cast = llvm::dyn_cast<llvm::BitCastInst>(vector)) {
+      vector = cast->getOperand(0);
     } else {
       return false;
     }
