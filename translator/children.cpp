@@ -18,7 +18,7 @@ namespace {
 constexpr u64 capacity = 4096;
 
 // What a note says besides a guest pc: an edge by its index, or one of these.
-constexpr u32 translated = ~u32{0}, worth_a_region = translated - 1;
+constexpr u32 translated = ~u32{0}, worth_a_region = translated - 1, visited = translated - 2;
 
 struct Note {
   std::atomic<u64> pc;  // 0: none
@@ -53,8 +53,8 @@ void link_if_known(Generation& generation, const Edge& edge) {
 }
 
 void follow(Generation& generation, u64 pc, u32 what) {
-  if (what == worth_a_region) {
-    visit_waiting(generation, pc, true);
+  if (what == worth_a_region || what == visited) {
+    visit_waiting(generation, pc, what == worth_a_region);
     return;
   }
   if (pc % 4 == 0 && generation.map.find(pc) == 0 && !generation.waiting.contains(pc)) translate_block(generation, pc);
@@ -71,6 +71,8 @@ void tell_linked(const Generation& generation, const Edge& edge) {
   size_t index = static_cast<size_t>(&edge - &generation.edges[0]);
   if (index < edges_of_parent) tell(edge.target, static_cast<u32>(index));
 }
+
+void tell_visited(u64 pc) { tell(pc, visited); }
 
 void tell_worth_a_region(u64 pc) { tell(pc, worth_a_region); }
 

@@ -7,9 +7,11 @@
 
 namespace ferry::translator {
 
-// In the child: it has translated the block at pc, made `edge` go to it, or put a region of the store in its place.
+// In the child: it has translated the block at pc, made `edge` go to it, come by it while it waits for a region of the store
+// (Generation::waiting), or put the region in its place.
 void tell_translated(u64 pc);
 void tell_linked(const cache::Generation& generation, const cache::Edge& edge);
+void tell_visited(u64 pc);
 void tell_worth_a_region(u64 pc);
 
 // Before a fork in the parent: does what its children had to do since the last, and makes ready for the next one's notes.

@@ -341,7 +341,10 @@ bool may_be_stored(u64 pc, u64 key) {
 u64 visit_waiting(Generation& generation, u64 pc, bool hot) {
   auto found = generation.waiting.find(pc);
   if (found == generation.waiting.end()) return 0;
-  if (++found->second.visits < visits_worth_a_region && !hot) return found->second.code;
+  if (++found->second.visits < visits_worth_a_region && !hot) {
+    tell_visited(pc);
+    return found->second.code;
+  }
   generation.end_waiting(pc);
   install_stored(generation, pc);
   tell_worth_a_region(pc);

@@ -1,5 +1,8 @@
 // Regions of the store in a guest's process: they come where a block is visited often or runs long, and only where the guest's code is
 // theirs.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "tests/translator/guest_store.h"
 #include "translator/baseline/pages.h"
 #include "translator/optimizer/compile.h"
@@ -74,6 +77,41 @@ TEST_F(Stored, ComeToBlocksThatAreVisitedOften) {
   code.invalidate(0);
   for (u64 i = 1; i <= 100; i++) ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
   EXPECT_EQ(before + 2, loaded());
+}
+
+// What forked children visit counts in the parent, which never comes there itself: the later ones find the region in its place.
+TEST_F(Stored, ComeToBlocksThatChildrenVisitOften) {
+  Code code;
+  add_function(code, 12, 3);
+  Guest guest;
+  ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+  store(code.at(2));
+  code.invalidate(0);
+  u64 before = loaded();
+  // In children that come there ten times each: whether it is there from their beginning.
+  auto is_there_in_a_child = [&] {
+    translator::before_fork(guest.cpu);
+    pid_t child = fork();
+    if (child == 0) {
+      translator::after_fork_in_child(guest.cpu);
+      bool good = true, was_there = loaded() != before;
+      for (int i = 0; i < 10; i++) {
+        guest.cpu.x[0] = 0;
+        good = good && guest.run(code.begin()).reason == ExitReason::syscall && guest.cpu.x[0] == 36;
+      }
+      _exit(!good ? 2 : was_there ? 1 : 0);
+    }
+    translator::after_fork_in_parent(guest.cpu);
+    int status;
+    waitpid(child, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) < 2) << status;
+    return WEXITSTATUS(status) == 1;
+  };
+  EXPECT_FALSE(is_there_in_a_child());
+  EXPECT_EQ(before, loaded());
+  for (int i = 0; i < 5; i++) is_there_in_a_child();
+  EXPECT_TRUE(is_there_in_a_child());
+  EXPECT_EQ(before + 1, loaded());
 }
 
 TEST_F(Stored, ComeToLoopsThatRunLong) {
