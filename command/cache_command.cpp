@@ -74,7 +74,7 @@ std::expected<Inventory, std::string> take_inventory() {
 
 void print_own(const StoreCheck& found) {
   if (!found.failure.empty()) {
-    printf("this ferry      %s; `ferry cache verify` removes it\n", found.failure.c_str());
+    printf("this ferry      %s%s\n", found.failure.c_str(), found.unusable ? "; `ferry cache verify` removes it" : "");
     return;
   }
   printf("this ferry      %lu regions with %lu entries, %s; %s of %s are filled\n", found.regions, found.entries,
@@ -157,7 +157,9 @@ int verify() {
     damaged += found.damaged + !found.failure.empty();
     if (!found.failure.empty())
       printf("%s: %s%s\n", item.name.c_str(), found.failure.c_str(),
-             found.removed ? "; removed" : "; in use, not removed: once more when no program has run for a minute");
+             found.removed    ? "; removed"
+             : found.unusable ? "; in use, not removed: once more when no program has run for a minute"
+                              : "");
     else
       printf("%s: %lu regions and %lu pages in order, %lu damaged, %lu dropped\n", item.name.c_str(), found.regions,
              found.pages, found.damaged, found.dropped);

@@ -223,16 +223,16 @@ class Warming {
     }
     if (std::string failure = conversation_.failure(); !failure.empty()) return report(failure);
     // The optimiser answers also where it cannot write.
-    if (conversation_.regions != 0 &&
-        optimizer::check_store(directory_, optimizer::store_file_name(optimizer::store_identity()), {}).regions == 0)
-      return report(directory_ + ": none of " + std::to_string(conversation_.regions) +
-                    " regions was kept there; FERRY_CACHE_DIR names another directory, `--log warning,optimizer` with "
-                    "any program says why");
+    optimizer::StoreCheck kept =
+        optimizer::check_store(directory_, optimizer::store_file_name(optimizer::store_identity()), {});
+    if (conversation_.regions != 0 && kept.regions == 0)
+      return report(directory_ + ": none of " + std::to_string(conversation_.regions) + " regions was kept there" +
+                    (kept.failure.empty() ? "" : ": " + kept.failure) + "; FERRY_CACHE_DIR names another directory");
     printf(
         "%zu files with %zu functions: %lu regions from %lu requests, nothing could be made of %lu, %lu were lost; %lu "
-        "s%s\n",
+        "are stored now; %lu s%s\n",
         targets_.size(), functions_, conversation_.regions, sent_, conversation_.refused, conversation_.lost,
-        seconds() - begin,
+        kept.regions, seconds() - begin,
         sysroots::interrupted()   ? "; interrupted"
         : sent_ == request_.limit ? "; --limit is reached"
                                   : "");

@@ -51,9 +51,9 @@ def ferry(cache, *arguments, **variables):
 
 
 def summary(out):
-    words = re.fullmatch(r"(\d+) files with (\d+) functions: (\d+) regions from (\d+) requests, nothing could be made of (\d+), (\d+) were lost; \d+ s(.*)\n", out)
+    words = re.fullmatch(r"(\d+) files with (\d+) functions: (\d+) regions from (\d+) requests, nothing could be made of (\d+), (\d+) were lost; (\d+) are stored now; \d+ s(.*)\n", out)
     assert words, out
-    return [int(number) for number in words.groups()[:6]] + [words[7]]
+    return [int(number) for number in words.groups()[:6]] + [words[8]]
 
 
 def stored(cache):
@@ -123,7 +123,7 @@ with tempfile.TemporaryDirectory() as name:
 
     # A directory that cannot be: what is made is kept nowhere, and that is said, with a line of the optimiser's own before it or none.
     status, out, error = ferry("/proc/nowhere", "cache", "warm", "--limit", "1", str(tree))
-    assert status == 1 and out == "" and re.fullmatch(r"ferry: /proc/nowhere: none of \d+ regions was kept there; .*FERRY_CACHE_DIR.*", error.splitlines()[-1]), (status, out, error)
+    assert status == 1 and out == "" and re.fullmatch(r"ferry: /proc/nowhere: none of \d+ regions was kept there: .*; FERRY_CACHE_DIR names another directory", error.splitlines()[-1]), (status, out, error)
 
     # Interrupted: as a shell expects it, with what is done kept.
     process = subprocess.Popen([FERRY, "cache", "warm", str(tree)], stdout=subprocess.PIPE, text=True, env=environment(folder / "fourth"))

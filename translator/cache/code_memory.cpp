@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "guest/check.h"
@@ -14,9 +15,11 @@
 namespace ferry::cache {
 
 namespace {
-// Pages are committed so many bytes at a time, or one part in so many of what is in use; not more than the caches hold until they are
-// written.
+// Small pages are committed so many bytes at a time, or one part in so many of what is in use; not more than the caches hold until they
+// are written.
 constexpr size_t least_commit = 16 * 1024, most_commit = 64 * 1024, commit_part = 16;
+// Of small pages: what the code of cat or of a short bash script takes. For a huge one a process is 2 MiB larger.
+constexpr size_t small_program = 1 << 20;
 constexpr size_t piece = 16 * 1024;  // what is made one's own at a time
 // So many pieces that are mapped one by one, and at least one in so many, make each fork and its child's page faults dear enough for
 // a new copy of everything after so many forks.
@@ -28,13 +31,20 @@ u8* map(void* at, size_t size, int protection, int flags, int fd) {
   return static_cast<u8*>(p);
 }
 
-// Another view of the shared pages at `from`, anywhere or at `to`.
-u8* view_again(u8* from, size_t size, int protection, u8* to = nullptr) {
-  void* p = mremap(from, 0, size, MREMAP_MAYMOVE | (to != nullptr ? MREMAP_FIXED : 0), to);
-  if (p == MAP_FAILED || mprotect(p, size, protection) != 0)
-    fatal("cannot map code memory again after a fork",
-          "allow writable and executable mappings, or raise the address space limit (ulimit -v)");
-  return static_cast<u8*>(p);
+// Two views of new pages, anywhere or where they are to be. The file's descriptor is closed at once: the guest must not come upon it.
+struct Views {
+  u8 *write = nullptr, *run = nullptr;
+};
+Views map_views(size_t size, Views at = {}) {
+  int fd = memfd_create("ferry-code", MFD_CLOEXEC);
+  if (fd < 0 || ftruncate(fd, static_cast<off_t>(size)) != 0)
+    fatal("cannot make code memory",
+          "allow mappings that are writable and executable, or memfd_create and a descriptor more (ulimit -n)");
+  int flags = MAP_SHARED | MAP_NORESERVE | (at.write != nullptr ? MAP_FIXED : 0);
+  at.write = map(at.write, size, PROT_READ | PROT_WRITE, flags, fd);
+  at.run = map(at.run, size, PROT_READ | PROT_EXEC, flags, fd);
+  close(fd);
+  return at;
 }
 
 // In one step for threads that run code there.
@@ -46,11 +56,15 @@ void move_to(u8* to, u8* from, size_t size) {
 
 CodeMemory::CodeMemory(size_t size, bool two_views) : size_((size + piece - 1) / piece * piece) {
   if (!two_views) {
-    write_ = run_ = static_cast<u8*>(reserve_memory(size_, PROT_READ | PROT_WRITE | PROT_EXEC));
+    write_ = run_ = static_cast<u8*>(reserve_memory(size_, PROT_READ | PROT_WRITE | PROT_EXEC, small_program));
     if (run_ != nullptr) return;
+    if (errno != EACCES && errno != EPERM)
+      fatal("cannot map code memory", "raise the address space limit (ulimit -v, -d)");
     log(Log::memory, "code memory has a writable and an executable view: this host allows no mapping that is both");
   }
-  map_two_views();
+  Views views = map_views(size_);
+  write_ = views.write;
+  run_ = views.run;
 }
 
 CodeMemory::~CodeMemory() {
@@ -58,22 +72,12 @@ CodeMemory::~CodeMemory() {
   if (run_ != write_) munmap(run_, size_);
 }
 
-void CodeMemory::map_two_views() {
-  int fd = memfd_create("ferry-code", MFD_CLOEXEC);
-  if (fd < 0 || ftruncate(fd, static_cast<off_t>(size_)) != 0)
-    fatal("cannot map code memory",
-          "allow writable and executable mappings or memfd_create, or raise the address space limit (ulimit -v)");
-  write_ = map(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd);
-  run_ = map(nullptr, size_, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, fd);
-  close(fd);  // the guest must not come upon it
-}
-
 void CodeMemory::commit(size_t offset) {
   if (offset < committed_) return;
   size_t step = std::clamp(committed_ / commit_part / piece * piece, least_commit, most_commit);
   step = std::min(step, size_ - committed_);
-  // Best effort: older kernels take the faults one by one. The executable view needs none: the kernel maps the pages around
-  // a read fault that are in the page cache already (filemap_map_pages).
+  // Best effort: older kernels take the faults one by one. An executable view of its own needs none: the kernel maps the pages around a
+  // read fault that are in the page cache already (filemap_map_pages).
   madvise(write_ + committed_, step, MADV_POPULATE_WRITE);
   committed_ += step;
 }
@@ -97,20 +101,20 @@ void CodeMemory::make_own(size_t offset) {
 }
 
 void CodeMemory::make_piece_own(size_t at) {
-  u8* copy = map(nullptr, piece, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1);
-  memcpy(copy, run_ + at * piece, piece);
-  move_to(run_ + at * piece, view_again(copy, piece, PROT_READ | PROT_EXEC), piece);
-  move_to(write_ + at * piece, copy, piece);
+  Views copy = map_views(piece);
+  memcpy(copy.write, run_ + at * piece, piece);
+  move_to(run_ + at * piece, copy.run, piece);
+  move_to(write_ + at * piece, copy.write, piece);
   shared_[at] = false;
   own_pieces_++;
 }
 
 void CodeMemory::make_whole() {
-  u8* copy = map(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1);
-  madvise(copy, shared_end_, MADV_POPULATE_WRITE);
-  memcpy(copy, run_, shared_end_);
-  move_to(run_, view_again(copy, size_, PROT_READ | PROT_EXEC), size_);
-  move_to(write_, copy, size_);
+  Views copy = map_views(size_);
+  madvise(copy.write, shared_end_, MADV_POPULATE_WRITE);
+  memcpy(copy.write, run_, shared_end_);
+  move_to(run_, copy.run, size_);
+  move_to(write_, copy.write, size_);
   committed_ = shared_end_;
   following_is_shared_ = false;
   own_pieces_ = forks_ = 0;
@@ -118,10 +122,7 @@ void CodeMemory::make_whole() {
 
 // Nothing has run there in this process yet.
 void CodeMemory::make_following_own() {
-  u8* at = write_ + shared_end_;
-  size_t size = size_ - shared_end_;
-  map(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1);
-  view_again(at, size, PROT_READ | PROT_EXEC, run_ + shared_end_);
+  map_views(size_ - shared_end_, {write_ + shared_end_, run_ + shared_end_});
   committed_ = shared_end_;
   following_is_shared_ = false;
 }

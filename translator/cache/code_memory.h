@@ -1,6 +1,6 @@
-// Code memory: one stretch of private address space that is both written and run. Where the host denies such mappings (SELinux's execmem)
-// it has a writable and an executable view of the same shared pages instead: neither can be of huge
-// pages, and each page costs two faults.
+// Code memory: one stretch of private address space that is both written and run. Where the host denies such mappings (SELinux's
+// execmem, PR_SET_MDWE) it has a writable and an executable view of the same shared pages instead: neither can be of huge pages, and each
+// page costs two faults.
 // After a fork both processes run the code that there was, and neither sees what the other goes on to make of it. Of one view the kernel
 // sees to that. Of two, neither process changes what is shared: a piece that one of them writes to becomes a copy of its own first.
 #pragma once
@@ -12,7 +12,7 @@ namespace ferry::cache {
 
 class CodeMemory {
  public:
-  // Reserves `size` bytes, or a few more; pages are committed as they are written. `two_views`: even where one is allowed. Fatal when
+  // Reserves `size` bytes, or a few more; memory is taken as it is written. `two_views`: even where one is allowed. Fatal when
   // there is no address space.
   explicit CodeMemory(size_t size, bool two_views = false);
   ~CodeMemory();
@@ -44,7 +44,6 @@ class CodeMemory {
   void after_fork_in_child();
 
  private:
-  void map_two_views();
   void make_own(size_t offset);
   void make_piece_own(size_t piece);
   void make_following_own();

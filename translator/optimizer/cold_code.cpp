@@ -276,17 +276,14 @@ class Mover {
   Value* choose(PHINode& phi, const Path& path) {
     BasicBlock* block = phi.getParent();
     if (phi.getNumIncomingValues() > max_edges) return nullptr;
-    Value* result = nullptr;
-    Value* which = nullptr;
+    Value *first = nullptr, *result = nullptr, *which = nullptr;
     for (unsigned i = 0; i < phi.getNumIncomingValues(); i++) {
       Path longer{{phi.getIncomingBlock(i), block}};
       longer.insert(longer.end(), path.begin(), path.end());
       Value* value = compute(phi.getIncomingValue(i), longer);
       if (value == nullptr) return nullptr;
-      if (result == nullptr || result == value) {
-        result = value;
-        continue;
-      }
+      if (first == nullptr) first = result = value;
+      if (value == first) continue;
       if (--budget_ < 0) return nullptr;
       // The block's phis need not list its edges in one order.
       Value* number = selector(block)->getIncomingValueForBlock(phi.getIncomingBlock(i));

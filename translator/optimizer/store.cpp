@@ -138,7 +138,8 @@ bool StoreReader::open(const std::string& directory, std::string_view identity, 
   auto mapped = mapping_.map(*file, identity_hash(identity));
   ::close(*file);
   if (!mapped) {
-    warn(directory + "/" + name + " " + mapped.error().text + "; `ferry cache verify` removes it");
+    warn(directory + "/" + name + " " + mapped.error().text +
+         (mapped.error().error == EINVAL ? "; `ferry cache verify` removes it" : ""));
     return false;
   }
   warned_.clear();

@@ -124,11 +124,13 @@ StoreCheck check_store(const std::string& directory, const std::string& name, St
     return result.failure = file.error().text, result;
   }
   StoreMapping mapping;
-  if (auto mapped = mapping.map(*file, identity_in_name(name)); mapped)
+  auto mapped = mapping.map(*file, identity_in_name(name));
+  if (mapped)
     result = Checker(*file, mapping, options).check();
   else
     result.failure = mapped.error().text;
-  if (options.drop && !result.failure.empty()) result.removed = remove_store(*folder, name, *file);
+  result.unusable = mapped ? !result.failure.empty() : mapped.error().error == EINVAL;
+  if (options.drop && result.unusable) result.removed = remove_store(*folder, name, *file);
   close(*file);
   close(*folder);
   return result;

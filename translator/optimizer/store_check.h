@@ -20,6 +20,7 @@ struct StoreCheck {
   u64 pages = 0, page_bytes = 0;         // translated by the baseline
   u64 bad_requests = 0;                  // of which nothing could be made
   u64 damaged = 0, dropped = 0;          // index slots that lead to something damaged
+  bool unusable = false;                 // the failure is the file's: it is of no use to anybody
   bool removed = false;                  // the whole store
   std::string description;
 };

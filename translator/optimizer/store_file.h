@@ -74,7 +74,8 @@ class StoreMapping {
   StoreMapping(const StoreMapping&) = delete;
   StoreMapping& operator=(const StoreMapping&) = delete;
 
-  // Maps the descriptor, which stays the caller's. The header is checked but for the index, which may change at any time.
+  // Maps the descriptor, which stays the caller's. The header is checked but for the index, which may change at any time. EINVAL: it is no
+  // store of the identity's.
   std::expected<void, StoreFailure> map(int fd, u64 identity);
   void unmap();
 
