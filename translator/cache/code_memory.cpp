@@ -10,7 +10,6 @@
 #include "guest/check.h"
 #include "guest/log.h"
 #include "translator/cache/reserved_memory.h"
-#include "translator/stencil/host.h"
 
 namespace ferry::cache {
 
