@@ -25,6 +25,7 @@ class Stored : public GuestStore {
     ASSERT_TRUE(region.has_value()) << why;
     ASSERT_TRUE(writer.add(++number, 1, write_region(*region), entry_keys(*region)));
   }
+  static void store_function(Code& code, Guest& guest);
   static u64 loaded() { return translator::stats().loaded_regions; }
 };
 
@@ -33,6 +34,14 @@ void add_function(Code& code, size_t count, u32 addend) {
   code.add("bl", "imm26=2").add("svc");
   for (size_t i = 0; i < count; i++) code.add("add_imm", "sf=1 rn=0 rd=0 imm12=" + std::to_string(addend));
   code.add("ret", "rn=30");
+}
+
+// A function that adds 36, with its region in the store and nothing of it translated.
+void Stored::store_function(Code& code, Guest& guest) {
+  add_function(code, 12, 3);
+  ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+  store(code.at(2));
+  code.invalidate(0);
 }
 
 // A region is also entered where a call that it makes returns to: it is not to be found by that.
@@ -60,11 +69,8 @@ TEST_F(Stored, AreFoundWhereTheyCall) {
 
 TEST_F(Stored, ComeToBlocksThatAreVisitedOften) {
   Code code;
-  add_function(code, 12, 3);
   Guest guest;
-  ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
-  store(code.at(2));
-  code.invalidate(0);
+  store_function(code, guest);
   u64 before = loaded();
   for (u64 i = 1; i <= 100; i++) {
     guest.cpu.x[0] = 0;
@@ -82,11 +88,8 @@ TEST_F(Stored, ComeToBlocksThatAreVisitedOften) {
 // What forked children visit counts in the parent, which never comes there itself: the later ones find the region in its place.
 TEST_F(Stored, ComeToBlocksThatChildrenVisitOften) {
   Code code;
-  add_function(code, 12, 3);
   Guest guest;
-  ASSERT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
-  store(code.at(2));
-  code.invalidate(0);
+  store_function(code, guest);
   u64 before = loaded();
   // In children that come there ten times each: whether it is there from their beginning.
   auto is_there_in_a_child = [&] {

@@ -139,7 +139,7 @@ bool StoreReader::open(const std::string& directory, std::string_view identity, 
   ::close(*file);
   if (!mapped) {
     warn(directory + "/" + name + " " + mapped.error().text +
-         (mapped.error().error == EINVAL ? "; `ferry cache verify` removes it" : ""));
+         (mapped.error().unusable() ? "; `ferry cache verify` removes it" : ""));
     return false;
   }
   warned_.clear();

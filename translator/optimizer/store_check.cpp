@@ -129,7 +129,7 @@ StoreCheck check_store(const std::string& directory, const std::string& name, St
     result = Checker(*file, mapping, options).check();
   else
     result.failure = mapped.error().text;
-  result.unusable = mapped ? !result.failure.empty() : mapped.error().error == EINVAL;
+  result.unusable = mapped ? !result.failure.empty() : mapped.error().unusable();
   if (options.drop && result.unusable) result.removed = remove_store(*folder, name, *file);
   close(*file);
   close(*folder);

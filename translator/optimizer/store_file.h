@@ -2,6 +2,7 @@
 // `ferry cache` share.
 #pragma once
 #include <algorithm>
+#include <cerrno>
 #include <expected>
 #include <optional>
 #include <span>
@@ -18,6 +19,8 @@ namespace ferry::optimizer {
 struct StoreFailure {
   int error;         // ENOENT: there is none, which is nobody's fault
   std::string text;  // one line with a remedy
+  // Mapping says so of a file that is of no use to anybody, and not merely out of reach.
+  bool unusable() const { return error == EINVAL; }
 };
 
 // A directory that is this user's alone and no symbolic link; a descriptor, close-on-exec.
@@ -74,8 +77,7 @@ class StoreMapping {
   StoreMapping(const StoreMapping&) = delete;
   StoreMapping& operator=(const StoreMapping&) = delete;
 
-  // Maps the descriptor, which stays the caller's. The header is checked but for the index, which may change at any time. EINVAL: it is no
-  // store of the identity's.
+  // Maps the descriptor, which stays the caller's. The header is checked but for the index, which may change at any time.
   std::expected<void, StoreFailure> map(int fd, u64 identity);
   void unmap();
 
