@@ -31,9 +31,10 @@ using optimizer::Request;
 
 namespace {
 
-// Samples that a block must have had for its heat to be handed on, of how many blocks at most, and in how many requests.
-constexpr u32 warm_samples = 2;
-constexpr size_t warm_blocks = 64, warm_requests = 16;
+// Samples that a block must have had for its heat to be handed on, of how many blocks at most, and in how many requests: to form one takes
+// as long as several samples stand for, at the end of every process. What gets none this time does when the hottest have their regions.
+constexpr u32 warm_samples = 4;
+constexpr size_t warm_blocks = 16, warm_requests = 4;
 // How far a sample of a warm block looks ahead: some 50 microseconds.
 constexpr u32 traced_instructions = 128;
 // Requests that are out at once: what is hotter than they are shows once they are answered.

@@ -2,7 +2,10 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
+#include <vector>
+
 #include "translator/cache/block_map.h"
+#include "translator/cache/chunked_array.h"
 #include "translator/cache/reserved_memory.h"
 
 namespace ferry::cache {
@@ -25,7 +28,56 @@ TEST(ReservedMemory, IsAsLargeAsAsked) {
       EXPECT_EQ(-1, mincore(memory, page, &there));
     }
   }
-  EXPECT_EQ(nullptr, reserve_memory(size_t{1} << 60, PROT_READ | PROT_WRITE));
+  EXPECT_EQ(nullptr, reserve_memory(size_t{1} << 60, PROT_READ | PROT_WRITE, 0));
+}
+
+struct Row {
+  u64 value;
+  u32 key, more;
+};
+
+// Full to the last element: all have a place of their own, which they keep, and what was expected of the memory was enough.
+TEST(ChunkedArray, ElementsStay) {
+  for (size_t capacity : {size_t{1}, size_t{127}, size_t{128}, size_t{129}, size_t{100'000}}) {
+    ChunkMemory memory;
+    ChunkedArray<Row> rows(memory, capacity);
+    ChunkedArray<u16> numbers(memory, capacity);
+    memory.reserve();
+    std::vector<Row*> places;
+    for (u32 i = 0; i < capacity; i++) {
+      EXPECT_EQ(capacity - i, rows.room());
+      places.push_back(&rows.push({~u64{i}, 2 * i, i}));
+      numbers.append(std::vector<u16>{static_cast<u16>(3 * i)});
+    }
+    EXPECT_EQ(0u, rows.room());
+    EXPECT_EQ(capacity, numbers.size());
+    for (u32 i = 0; i < capacity; i++) {
+      ASSERT_EQ(places[i], &rows[i]);
+      ASSERT_EQ(~u64{i}, rows[i].value);
+      ASSERT_EQ(static_cast<u16>(3 * i), numbers[i]);
+    }
+    rows.clear();
+    EXPECT_EQ(places[0], &rows.push({}));
+    EXPECT_EQ(1u, rows.size());
+  }
+}
+
+// By a member, in whatever chunk it is and wherever the search begins.
+TEST(ChunkedArray, FindsInSortedOnes) {
+  constexpr u32 count = 5000;
+  ChunkMemory memory;
+  ChunkedArray<Row> rows(memory, count);
+  memory.reserve();
+  EXPECT_EQ(0u, rows.first_from<&Row::key>(0));
+  for (u32 i = 0; i < count; i++) rows.push({i, 2 * i, 0});
+  for (size_t hint : {size_t{0}, size_t{127}, size_t{128}, size_t{4999}, size_t{5000}, ~size_t{0}}) {
+    for (u32 key = 0; key <= 2 * count; key++) {
+      size_t first = rows.first_from<&Row::key>(key, hint);
+      ASSERT_EQ((key + 1) / 2, first) << hint;
+      const Row* found = rows.find_sorted<&Row::key>(key, hint);
+      ASSERT_EQ(key % 2 == 0 && first < count ? &rows[first] : nullptr, found) << key;
+    }
+  }
 }
 
 // A table as small as any, and larger and larger ones.

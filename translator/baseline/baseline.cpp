@@ -343,10 +343,10 @@ void paste_behind_thunks(Placer& placer, Control control, u64 landing) {
 // Pastes the instructions' bodies, which end in what the block's last instruction computes.
 void paste_body(Placer& placer, const Plan& plan, u64 pc, u64 entry, Edges& edges) {
   Generation& generation = placer.generation;
-  u16* offsets = generation.offsets.grow(plan.count);
+  auto note_offset = [&] { generation.offsets.push(static_cast<u16>(placer.cursor.run - entry)); };
   for (u32 i = 0; i < plan.count; i++) {
     const Instruction& instruction = plan.instructions[i];
-    offsets[i] = static_cast<u16>(placer.cursor.run - entry);
+    note_offset();
     if ((plan.prepared >> i & 1) != 0) placer.paste(flag_glue(plan, i), no_operands, 0);
     u64 taken = generation.dispatch;
     if (instruction.control == Control::branch || instruction.control == Control::jump) {
@@ -357,7 +357,9 @@ void paste_body(Placer& placer, const Plan& plan, u64 pc, u64 entry, Edges& edge
     }
     u32 of_address = placer.moves != nullptr ? operands_of_address(instruction, plan.words[i], pc + 4 * i) : 0;
     placer.paste(*plan.bodies[i], instruction.operands, taken, of_address);
-    if ((plan.fused >> i & 1) != 0) offsets[++i] = static_cast<u16>(placer.cursor.run - entry);
+    if ((plan.fused >> i & 1) == 0) continue;
+    note_offset();
+    i++;
   }
 }
 

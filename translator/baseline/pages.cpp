@@ -120,6 +120,9 @@ std::vector<u8> make_page(const u32* words, std::span<const u16> blocks) {
   for (const KeptBlock& block : kept)
     depended_on.insert(depended_on.end(), words + block.word, words + block.word + words_of(block));
 
+  std::vector<u16> offsets;
+  for (size_t i = 0; i < generation.offsets.size(); i++) offsets.push_back(generation.offsets[i]);
+
   std::vector<u8> code(generation.used - origin.code);
   memcpy(code.data(), generation.code.readable(generation.code.run_base() + origin.code), code.size());
   for (u32& field : moves.address_fields) add_to<u64>(code.data() + (field = origin.offset(field)), 0 - address);
@@ -131,7 +134,7 @@ std::vector<u8> make_page(const u32* words, std::span<const u16> blocks) {
   return optimizer::write_page({.common_size = generation.common_size,
                                 .blocks = kept,
                                 .words = depended_on,
-                                .offsets = {&generation.offsets[0], generation.offsets.size()},
+                                .offsets = offsets,
                                 .edges = edges,
                                 .address_fields = moves.address_fields,
                                 .common_fields = moves.common_fields,
@@ -158,8 +161,7 @@ bool place_page(Generation& generation, const KeptPage& page, u64 address, KeyIs
     generation.edges.push({address + static_cast<u64>(i64{edge.target}), false, place + edge.thunk,
                            edge.site != 0 ? place + edge.site : 0});
   u32 first_offset = static_cast<u32>(generation.offsets.size());
-  if (!page.offsets.empty())
-    memcpy(generation.offsets.grow(page.offsets.size()), page.offsets.data(), page.offsets.size_bytes());
+  generation.offsets.append(page.offsets);
   u32 first_block = static_cast<u32>(generation.blocks.size());
   for (const KeptBlock& block : page.blocks) {
     add_block(generation, block, first_offset, address, place, is_to_wait);

@@ -20,11 +20,12 @@ static_assert(stencil::carried_entry == stencil::argument_jump_size);
 
 Generation::Generation(size_t code_size)
     : code(code_size),
-      blocks(code_size / 128),
-      offsets(code_size / 8),
-      edges(code_size / 64),
-      regions(code_size),
-      code_pages_((code.size() >> 12) + 1) {
+      blocks(tables, code_size / 128),
+      offsets(tables, code_size / 8),
+      edges(tables, code_size / 64),
+      regions(tables, code_size),
+      code_pages_(tables, (code.size() >> 12) + 1) {
+  tables.reserve();
   const stencil::Library& library = stencil::library();
   code.commit(0);
   memcpy(code.writable(code.run_base()), library.constants, library.constants_size);

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "translator/cache/block_map.h"
+#include "translator/cache/chunked_array.h"
 #include "translator/cache/code_memory.h"
 #include "translator/cache/region_table.h"
-#include "translator/cache/reserved_array.h"
 #include "translator/stencil/host.h"
 
 namespace ferry::cache {
@@ -50,9 +50,10 @@ class Generation {
   u32 common_size;
   bool is_common(u64 run) const { return run - code.run_base() < common_size; }
   BlockMap map;
-  ReservedArray<Block> blocks;
-  ReservedArray<u16> offsets;
-  ReservedArray<Edge> edges;
+  ChunkMemory tables;  // of the arrays
+  ChunkedArray<Block> blocks;
+  ChunkedArray<u16> offsets;
+  ChunkedArray<Edge> edges;
   std::unordered_map<u64, u32> pages;  // guest page number -> index of its latest block
   RegionTable regions;
   // Blocks, by guest pc, that are kept out of the map, so that every way to them leads through the dispatcher, for as long as it is
@@ -131,7 +132,7 @@ class Generation {
   struct CodePage {
     u32 blocks, edges;
   };
-  ReservedArray<CodePage> code_pages_;
+  ChunkedArray<CodePage> code_pages_;
   CodePage near(u32 at) const {
     return at >> 12 < code_pages_.size() ? code_pages_[at >> 12] : CodePage{~u32{0}, ~u32{0}};
   }

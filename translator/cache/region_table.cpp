@@ -19,14 +19,14 @@ void each_page(const InstalledRegion& region, F&& f) {
 }
 }  // namespace
 
-RegionTable::RegionTable(size_t code_size)
-    : entries(code_size / 64),
-      lines(code_size / 8),
-      fault_edges(code_size / 8),
-      fault_states(code_size / 8),
-      fault_lists(code_size),
-      fault_values(code_size / 8),
-      extents_(code_size / 64) {}
+RegionTable::RegionTable(ChunkMemory& memory, size_t code_size)
+    : entries(memory, code_size / 64),
+      lines(memory, code_size / 8),
+      fault_edges(memory, code_size / 8),
+      fault_states(memory, code_size / 8),
+      fault_lists(memory, code_size),
+      fault_values(memory, code_size / 8),
+      extents_(memory, code_size / 64) {}
 
 bool RegionTable::has_room(const optimizer::Region& region) const {
   return entries.room() >= region.entries.size() && lines.room() >= region.lines.size() &&

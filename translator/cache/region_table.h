@@ -6,7 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "translator/cache/reserved_array.h"
+#include "translator/cache/chunked_array.h"
 #include "translator/optimizer/region.h"
 
 namespace ferry::cache {
@@ -51,7 +51,7 @@ struct InstalledRegion {
 
 class RegionTable {
  public:
-  explicit RegionTable(size_t code_size);
+  RegionTable(ChunkMemory& memory, size_t code_size);
 
   bool has_room(const optimizer::Region& region) const;
 
@@ -85,12 +85,12 @@ class RegionTable {
     return static_cast<u32>(hit.size());
   }
 
-  ReservedArray<RegionEntry> entries;
-  ReservedArray<RegionLine> lines;
-  ReservedArray<RegionFaultEdge> fault_edges;
-  ReservedArray<RegionFaultState> fault_states;
-  ReservedArray<u16> fault_lists;
-  ReservedArray<optimizer::FaultValue> fault_values;
+  ChunkedArray<RegionEntry> entries;
+  ChunkedArray<RegionLine> lines;
+  ChunkedArray<RegionFaultEdge> fault_edges;
+  ChunkedArray<RegionFaultState> fault_states;
+  ChunkedArray<u16> fault_lists;
+  ChunkedArray<optimizer::FaultValue> fault_values;
   std::vector<InstalledRegion> regions;  // dead ones too
 
  private:
@@ -100,7 +100,7 @@ class RegionTable {
   std::vector<u32> collect(u64 first, u64 last) const;
   void remove_from_pages(u32 index);
 
-  ReservedArray<Extent> extents_;  // of the regions' code
+  ChunkedArray<Extent> extents_;  // of the regions' code
   std::unordered_map<u64, std::vector<u32>> pages_;
 };
 
