@@ -16,25 +16,25 @@
 
 #define biased_offset(member) (offsetof(ferry::aarch64::Cpu, member) - ferry::stencil::cpu_bias)
 
-// x9 += 1 (the mark); x0 += x1 by a loop of x1 turns that polls; jumps to the exit after it. The biased CPU is in r12.
+// x9 += 1 (the mark); x0 += x1 by a loop of x1 turns that polls; jumps to the exit after it. The biased CPU is in r13.
 extern "C" [[gnu::naked, gnu::used]] void ferry_test_counting_code() {
   asm(R"(
     .globl counting_begin, counting_exit, counting_base, counting_end
 counting_begin:
-    cmpl $0, %c[budget](%%r12)
+    cmpl $0, %c[budget](%%r13)
     js 2f
-    incq %c[x0] + 72(%%r12)
-1:  incq %c[x0](%%r12)
-    decq %c[x0] + 8(%%r12)
+    incq %c[x0] + 72(%%r13)
+1:  incq %c[x0](%%r13)
+    decq %c[x0] + 8(%%r13)
     jz 3f
-    cmpl $0, %c[budget](%%r12)
+    cmpl $0, %c[budget](%%r13)
     jns 1b
 2:  .byte 0x48, 0xb8
 counting_base:
     .quad 0
-    movq %%rax, %c[pc](%%r12)
-    movq %[poll], %c[reason](%%r12)
-    jmp *%c[leave](%%r12)
+    movq %%rax, %c[pc](%%r13)
+    movq %[poll], %c[reason](%%r13)
+    jmp *%c[leave](%%r13)
 3:  .byte 0xe9
 counting_exit:
     .long 0
@@ -53,20 +53,20 @@ extern "C" [[gnu::naked, gnu::used]] void ferry_test_loading_code() {
   asm(R"(
     .globl loading_begin, loading_access, loading_edge, loading_second_base, loading_helper, loading_exit, loading_end
 loading_begin:
-    incq %c[x0] + 72(%%r12)
-    movq %c[x0] + 8(%%r12), %%rax
+    incq %c[x0] + 72(%%r13)
+    movq %c[x0] + 8(%%r13), %%rax
 loading_access:
     movq (%%rax), %%rcx
-    movq %%rcx, %c[x0] + 16(%%r12)
+    movq %%rcx, %c[x0] + 16(%%r13)
     .byte 0x48, 0xb8
 loading_second_base:
     .quad 0
-    movq %%rax, %c[pc](%%r12)
-    movq %c[x0] + 32(%%r12), %%rax
+    movq %%rax, %c[pc](%%r13)
+    movq %c[x0] + 32(%%r13), %%rax
     movq (%%rax), %%rcx
-    movq %%rcx, %c[x0] + 32(%%r12)
-    movl %c[x0] + 48(%%r12), %%edi
-    movq %c[x0] + 56(%%r12), %%rsi
+    movq %%rcx, %c[x0] + 32(%%r13)
+    movl %c[x0] + 48(%%r13), %%edi
+    movq %c[x0] + 56(%%r13), %%rsi
     movl $8, %%edx
     .byte 0x48, 0xb8
 loading_helper:
@@ -74,7 +74,7 @@ loading_helper:
     subq $8, %%rsp
     call *%%rax
     addq $8, %%rsp
-    movq %%rax, %c[x0] + 40(%%r12)
+    movq %%rax, %c[x0] + 40(%%r13)
     .byte 0xe9
 loading_exit:
     .long 0
@@ -93,17 +93,17 @@ extern "C" [[gnu::naked, gnu::used]] void ferry_test_values_code() {
   asm(R"(
     .globl values_begin, values_access, values_edge, values_trap, values_exit, values_end
 values_begin:
-    movq %c[x0] + 8(%%r12), %%rax
+    movq %c[x0] + 8(%%r13), %%rax
     movabsq $0x1111222233334444, %%r15
     movq $-100, -24(%%rsp)
     vmovq %%r15, %%xmm3
     vpbroadcastq %%xmm3, %%xmm3
-    cmpq $0, %c[x0] + 64(%%r12)
+    cmpq $0, %c[x0] + 64(%%r13)
     je values_access
     vmovdqa64 %%xmm3, %%xmm20
 values_access:
     movq (%%rax), %%rcx
-    movq %%rcx, %c[x0] + 16(%%r12)
+    movq %%rcx, %c[x0] + 16(%%r13)
     .byte 0xe9
 values_exit:
     .long 0

@@ -35,16 +35,16 @@ SEM settle_flags(Cpu& cpu) { aarch64::settle_flags(cpu); }
 SEM replace_flags(Cpu& cpu) { cpu.flags_kind = static_cast<u32>(aarch64::LazyFlags::settled); }
 
 template <class... Values>
-PRESERVE_NONE void store_carried(BiasedCpu* biased, void* code, Values... values) {
+PRESERVE_NONE void store_carried(FERRY_CPU_AND_ARGUMENT(BiasedCpu* biased, void* code), Values... values) {
   static_assert(sizeof...(Values) == stencil::carried_count);
   auto* registers = reinterpret_cast<u64*>(unbiased(biased));
   const u32* slot = stencil::carried_registers;
   ((registers[*slot++] = values), ...);
-  using Code = PRESERVE_NONE void (*)(BiasedCpu*, void*, Values...);
-  [[clang::musttail]] return reinterpret_cast<Code>(code)(biased, code, values...);
+  using Code = PRESERVE_NONE void (*)(FERRY_CPU_AND_ARGUMENT(BiasedCpu*, void*), Values...);
+  [[clang::musttail]] return reinterpret_cast<Code>(code)(FERRY_CPU_AND_ARGUMENT(biased, code), values...);
 }
 
-PRESERVE_NONE void look_again(BiasedCpu* biased, FERRY_TRAVELLERS) {
+PRESERVE_NONE void look_again(FERRY_TRAVELLERS) {
   Cpu* cpu = unbiased(biased);
   aarch64::JumpCacheEntry& first = cpu->jump_cache[aarch64::jump_cache_index(cpu->pc)];
   aarch64::JumpCacheEntry& second = (&first)[aarch64::jump_cache_size];
@@ -52,9 +52,9 @@ PRESERVE_NONE void look_again(BiasedCpu* biased, FERRY_TRAVELLERS) {
     aarch64::JumpCacheEntry found = second;
     second = first;
     first = found;
-    [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(found.code))(biased, FERRY_PASS_ON);
+    [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(found.code))(FERRY_PASS_ON);
   }
-  [[clang::musttail]] return taken(biased, FERRY_PASS_ON);
+  [[clang::musttail]] return taken(FERRY_PASS_ON);
 }
 
 template <class Code>
@@ -64,7 +64,8 @@ struct StencilEntry {
   u64 form;
 };
 
-using CarriedCode = PRESERVE_NONE void (*)(BiasedCpu*, void*, u64, u64, u64, u64, u64, u64, u64, u64, u64);
+using CarriedCode = PRESERVE_NONE void (*)(FERRY_CPU_AND_ARGUMENT(BiasedCpu*, void*), u64, u64, u64, u64, u64, u64, u64,
+                                           u64, u64);
 [[gnu::section("ferry_stencils"), gnu::used]] static constexpr StencilEntry<CarriedCode> carried_entry = {
     stencil_of(Glue::store_carried), &store_carried, 0};
 

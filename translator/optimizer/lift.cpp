@@ -26,15 +26,15 @@ Lifter::Lifter(const Request& request, SemanticsLibrary& semantics, const llvm::
   module_->setDataLayout(layout);
   module_->setTargetTriple(target_triple);
   module_->setPICLevel(llvm::PICLevel::SmallPIC);
-  // preserve_none passes the biased Cpu where stencils keep it; the second parameter is where to begin, the rest is carried.
+  // preserve_none passes the biased Cpu where stencils keep it, the argument, which is where to begin, and what is carried.
   std::vector<llvm::Type*> parameters(2 + stencil::carried_count, builder_.getInt64Ty());
-  parameters[0] = builder_.getPtrTy();
+  parameters[stencil::cpu_parameter] = builder_.getPtrTy();
   code_type_ = llvm::FunctionType::get(builder_.getVoidTy(), parameters, false);
   function_ = code_symbol(region_symbol);
   function_->addFnAttr(llvm::Attribute::StrictFP);
   function_->addFnAttr(llvm::Attribute::NoUnwind);
   builder_.SetInsertPoint(new_block());
-  cpu_ = unbiased(function_->getArg(0));
+  cpu_ = unbiased(biased_cpu());
   auto* base = new llvm::GlobalVariable(*module_, builder_.getInt64Ty(), true, llvm::GlobalValue::ExternalLinkage,
                                         nullptr, base_symbol);
   base->setDSOLocal(true);
@@ -45,7 +45,8 @@ Lifter::Lifter(const Request& request, SemanticsLibrary& semantics, const llvm::
   std::vector<Value*> carried;
   for (u32 i = 0; i < stencil::carried_count; i++) carried.push_back(function_->getArg(2 + i));
   slots_->set_carried(builder_, carried);
-  entry_jump_ = builder_.CreateIndirectBr(builder_.CreateIntToPtr(function_->getArg(1), builder_.getPtrTy()));
+  entry_jump_ = builder_.CreateIndirectBr(
+      builder_.CreateIntToPtr(function_->getArg(stencil::argument_parameter), builder_.getPtrTy()));
 }
 
 void Lifter::want_lines() {
@@ -75,7 +76,7 @@ Value* Lifter::unbiased(Value* cpu) {
 // With carried registers.
 void Lifter::jump_to(Value* code, Value* argument) {
   if (argument == nullptr) argument = llvm::PoisonValue::get(builder_.getInt64Ty());
-  jump_to(code, function_->getArg(0), argument, slots_->carried_values(builder_));
+  jump_to(code, biased_cpu(), argument, slots_->carried_values(builder_));
 }
 
 // The same where the current node ends.
@@ -97,7 +98,9 @@ BasicBlock* Lifter::trap(u32 offset, bool is_poll) {
 }
 
 void Lifter::jump_to(Value* code, Value* cpu, Value* argument, llvm::ArrayRef<Value*> carried) {
-  std::vector<Value*> arguments{cpu, argument};
+  std::vector<Value*> arguments(2);
+  arguments[stencil::cpu_parameter] = cpu;
+  arguments[stencil::argument_parameter] = argument;
   arguments.insert(arguments.end(), carried.begin(), carried.end());
   llvm::CallInst* jump = builder_.CreateCall(code_type_, code, arguments);
   jump->setCallingConv(llvm::CallingConv::PreserveNone);
@@ -295,8 +298,8 @@ void Lifter::build_loader() {
   Function* loader = code_symbol(loader_symbol);
   loader->addFnAttr(llvm::Attribute::NoUnwind);
   builder_.SetInsertPoint(BasicBlock::Create(context_, "", loader));
-  jump_to(builder_.CreateIntToPtr(loader->getArg(1), builder_.getPtrTy()), loader->getArg(0), loader->getArg(1),
-          Slots::load_carried(builder_, unbiased(loader->getArg(0))));
+  Value *cpu = loader->getArg(stencil::cpu_parameter), *code = loader->getArg(stencil::argument_parameter);
+  jump_to(builder_.CreateIntToPtr(code, builder_.getPtrTy()), cpu, code, Slots::load_carried(builder_, unbiased(cpu)));
 }
 
 // The values that a fault needs, where they happen to be: a trap tells the signal handler to look there (fault_states.h).

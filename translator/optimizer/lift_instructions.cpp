@@ -54,7 +54,7 @@ Value* Lifter::lift_instruction(const GuestInstruction& instruction, u32 offset)
     i64 offset_in_cpu = distance.getSExtValue() + static_cast<i64>(stencil::cpu_bias);
     // An atomic operation that LLVM knew to change nothing would become a load, or nothing at all, which cannot fault alike.
     if (semantic.use == Use::exact && offset_in_cpu == offsetof(Cpu, zero)) continue;
-    if (pointer == function_->getArg(0) && !slots_->rewrite(*one, offset_in_cpu, written, read)) failed_ = true;
+    if (pointer == biased_cpu() && !slots_->rewrite(*one, offset_in_cpu, written, read)) failed_ = true;
   }
   bool packs = (written & Slots::flags()).any() && (written & Slots::lazy_flags()).none();
   if (packs) written |= Slots::lazy_flags();

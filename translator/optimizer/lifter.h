@@ -12,6 +12,7 @@
 #include "translator/optimizer/guest_code.h"
 #include "translator/optimizer/lift.h"
 #include "translator/optimizer/slots.h"
+#include "translator/stencil/cpu_bias.h"
 
 namespace ferry::optimizer {
 
@@ -143,6 +144,7 @@ class Lifter {
   Function* code_symbol(const std::string& name);
   Value* helper_pointer(llvm::StringRef name);
   Value* unbiased(Value* cpu);
+  Value* biased_cpu() const { return function_->getArg(stencil::cpu_parameter); }
   void jump_to(Value* code, Value* argument = nullptr);
   void go_out(Value* code, Value* argument = nullptr);
   void jump_to(Value* code, Value* cpu, Value* argument, llvm::ArrayRef<Value*> carried);

@@ -133,7 +133,7 @@ FERRY_INLINE void leave_flags(Cpu& to, const Cpu& from) {
   }
 }
 
-using StencilCode = PRESERVE_NONE void (*)(BiasedCpu*, FERRY_TRAVELLERS);
+using StencilCode = PRESERVE_NONE void (*)(FERRY_TRAVELLERS);
 
 FERRY_INLINE Cpu* unbiased(BiasedCpu* cpu) {
   return reinterpret_cast<Cpu*>(reinterpret_cast<char*>(cpu) - stencil::cpu_bias);
@@ -154,13 +154,13 @@ FERRY_INLINE T operand_from_hole(Cpu* cpu, const u64* last, u64* result) {
 
 // Goes on at cpu->pc: by the first way of the per-thread cache of targets, else by `taken`.
 // The target travels in cpu->pc because a guaranteed tail call keeps the caller's signature.
-[[gnu::always_inline]] PRESERVE_NONE static inline void go_to_pc(BiasedCpu* biased, FERRY_TRAVELLERS) {
+[[gnu::always_inline]] PRESERVE_NONE static inline void go_to_pc(FERRY_TRAVELLERS) {
   Cpu* cpu = unbiased(biased);
   const aarch64::JumpCacheEntry& entry = cpu->jump_cache[aarch64::jump_cache_index(cpu->pc)];
   if (__builtin_expect(entry.pc == cpu->pc, 1)) {
-    [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(biased, FERRY_PASS_ON);
+    [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(entry.code))(FERRY_PASS_ON);
   }
-  [[clang::musttail]] return taken(biased, FERRY_PASS_ON);
+  [[clang::musttail]] return taken(FERRY_PASS_ON);
 }
 #endif
 
@@ -232,7 +232,7 @@ struct Reading<function> {
 
   // A form of the stencil; `forwarded` as above.
   template <int forwarded, FlagUse flags>
-  PRESERVE_NONE static void stencil(BiasedCpu* biased, FERRY_TRAVELLERS) {
+  PRESERVE_NONE static void stencil(FERRY_TRAVELLERS) {
     Cpu* cpu = unbiased(biased);
     Cpu separate;
     Cpu* flag_cpu = cpu;
@@ -257,7 +257,7 @@ struct Reading<function> {
         c = flag_cpu->c;
         v = flag_cpu->v;
       }
-      [[clang::musttail]] return next(biased, FERRY_PASS_ON);
+      [[clang::musttail]] return next(FERRY_PASS_ON);
     } else {
       auto result = with_holes<forwarded>(cpu, *flag_cpu, last, IntsBelow<operand_count>{});
       // After a branch hardly anything reads the flags again: they do not travel on from there.
@@ -271,28 +271,27 @@ struct Reading<function> {
         if constexpr (!flags.writes && operand_count > 1) asm("" : "+r"(last));
         // Unlikely, so that going on is falling through: blocks extend past conditional branches.
         if (__builtin_expect(result.taken, 0)) [[clang::musttail]]
-          return taken(biased, FERRY_PASS_ON);
-        [[clang::musttail]] return next(biased, FERRY_PASS_ON);
+          return taken(FERRY_PASS_ON);
+        [[clang::musttail]] return next(FERRY_PASS_ON);
       } else if constexpr (control == Control::jump) {
-        [[clang::musttail]] return taken(biased, FERRY_PASS_ON);
+        [[clang::musttail]] return taken(FERRY_PASS_ON);
       } else if constexpr (control == Control::call) {
         // The baseline makes the call itself (return_stack.h), with the link, which has become `last`.
-        [[clang::musttail]] return next(biased, FERRY_PASS_ON);
+        [[clang::musttail]] return next(FERRY_PASS_ON);
       } else if constexpr (control == Control::indirect_jump) {
         cpu->pc = result.target;
-        [[clang::musttail]] return go_to_pc(biased, FERRY_PASS_ON);
+        [[clang::musttail]] return go_to_pc(FERRY_PASS_ON);
       } else if constexpr (control == Control::indirect_call) {
         cpu->pc = result.target;
-        [[clang::musttail]] return next(biased, FERRY_PASS_ON);
+        [[clang::musttail]] return next(FERRY_PASS_ON);
       } else if constexpr (control == Control::function_return) {
         // The baseline returns, to the target in `last`.
         last = result.target;
-        [[clang::musttail]] return next(biased, FERRY_PASS_ON);
+        [[clang::musttail]] return next(FERRY_PASS_ON);
       } else {
         static_assert(control == Control::leave);
         cpu->exit_reason = result.reason;
-        [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(cpu->leave_code))(biased,
-                                                                                                     FERRY_PASS_ON);
+        [[clang::musttail]] return reinterpret_cast<StencilCode>(const_cast<void*>(cpu->leave_code))(FERRY_PASS_ON);
       }
     }
   }

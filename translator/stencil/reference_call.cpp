@@ -12,11 +12,12 @@ struct ReferenceCall {
 };
 thread_local ReferenceCall* pending;
 
-PRESERVE_NONE void run_pending(char* biased) {
+PRESERVE_NONE void run_pending(FERRY_CPU_AND_ARGUMENT(char* biased, u64 last)) {
   auto* cpu = reinterpret_cast<aarch64::Cpu*>(biased - cpu_bias);
   pending->outcome = pending->function(cpu, pending->operands);
-  using Leave = PRESERVE_NONE void (*)(char*);
-  [[clang::musttail]] return reinterpret_cast<Leave>(const_cast<void*>(cpu->leave_code))(biased);
+  using Leave = PRESERVE_NONE void (*)(FERRY_CPU_AND_ARGUMENT(char*, u64));
+  [[clang::musttail]] return reinterpret_cast<Leave>(const_cast<void*>(cpu->leave_code))(
+      FERRY_CPU_AND_ARGUMENT(biased, last));
 }
 }  // namespace
 

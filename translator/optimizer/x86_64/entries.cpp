@@ -10,7 +10,7 @@ namespace ferry::optimizer {
 
 namespace {
 
-constexpr u8 jump_to_argument[] = {0x41, 0xff, 0xe5};  // jmp *%r13
+constexpr u8 jump_to_argument[] = {0x41, 0xff, 0xe4};  // jmp *%r12
 constexpr u32 max_prologue = 256;
 
 void put_jump(std::vector<u8>& bytes, u32 at, u32 target) {

@@ -28,14 +28,14 @@ extern "C" [[gnu::naked]] void ferry_enter(Cpu*, const void*) {
     mov %%rsp, %c[host_sp](%%rdi)
     stmxcsr %c[host_fp](%%rdi)
     ldmxcsr %c[guest_fp](%%rdi)
-    lea %c[bias](%%rdi), %%r12
+    lea %c[bias](%%rdi), %%r13
     mov %c[return_sp](%%rdi), %%rsp
     jmp *%%rsi
     .globl ferry_leave, ferry_leave_on_host_stack
     .hidden ferry_leave, ferry_leave_on_host_stack
 ferry_leave:
-    mov %%rsp, %c[return_sp]-%c[bias](%%r12)
-    mov %c[host_sp]-%c[bias](%%r12), %%rsp
+    mov %%rsp, %c[return_sp]-%c[bias](%%r13)
+    mov %c[host_sp]-%c[bias](%%r13), %%rsp
 ferry_leave_on_host_stack:
     pop %%rdi
     stmxcsr %c[guest_fp](%%rdi)
@@ -56,15 +56,15 @@ ferry_leave_on_host_stack:
 }
 extern "C" const char ferry_leave_on_host_stack[];
 
-// Called by a thunk, with the biased Cpu in r12 as in every stencil.
+// Called by a thunk, with the biased Cpu in r13 as in every stencil.
 #define FERRY_STUB(name, why)                                                        \
   extern "C" [[gnu::naked, gnu::used]] void name##_code() {                          \
     asm(".globl " #name ", " #name "_end\n.hidden " #name ", " #name "_end\n" #name  \
         ":\n\t"                                                                      \
         "pop %%rax\n\t"                                                              \
-        "mov %%rax, %c[operand](%%r12)\n\t"                                          \
-        "movq %[reason_value], %c[reason](%%r12)\n\t"                                \
-        "jmp *%c[leave_code](%%r12)\n" #name "_end:"                                 \
+        "mov %%rax, %c[operand](%%r13)\n\t"                                          \
+        "movq %[reason_value], %c[reason](%%r13)\n\t"                                \
+        "jmp *%c[leave_code](%%r13)\n" #name "_end:"                                 \
         :                                                                            \
         : [operand] "i"(offsetof(Cpu, exit_operand) - ferry::stencil::cpu_bias),     \
           [reason] "i"(offsetof(Cpu, exit_reason) - ferry::stencil::cpu_bias),       \
@@ -77,29 +77,29 @@ FERRY_STUB(ferry_stub_poll, poll)
 #undef FERRY_STUB
 
 // Where a landing goes that the return is not to, as registers are then. The stack is at the frame's guest address: the host's has been
-// taken. In rbx: the landing's code for an exact Cpu. r13 is the register of `last`, r9 that of X30 where it is carried.
+// taken. In rbx: the landing's code for an exact Cpu. r12 is the register of `last`, r9 that of X30 where it is carried.
 extern "C" [[gnu::naked, gnu::used]] void ferry_other_landing_code() {
   asm(R"(
     .globl ferry_other_landing, ferry_unknown_return, ferry_carried_lookup, ferry_other_landing_end
     .hidden ferry_other_landing, ferry_unknown_return, ferry_carried_lookup, ferry_other_landing_end
 ferry_other_landing:
     mov (%%rsp), %%rax
-    test %%r13, %%r13
+    test %%r12, %%r12
     jne 1f
     cmp $1, %%r9
     je 1f
     cmp %%r9, %%rax
     jne ferry_unknown_return
     pop %%rax
-    mov %%rbx, %%r13
+    mov %%rbx, %%r12
     jmp ferry_other_landing_end
-1:  cmp %%r13, %%rax
+1:  cmp %%r12, %%rax
     jne ferry_unknown_return
     pop %%rax
     jmp *%%rbx
 ferry_unknown_return:
-    mov %%r13, %%r10
-    test %%r13, %%r13
+    mov %%r12, %%r10
+    test %%r12, %%r12
     jne 2f
     cmp $1, %%r9
     cmovne %%r9, %%r10
@@ -113,19 +113,19 @@ ferry_unknown_return:
     je 6f
     dec %%ebp
     jne 3b
-4:  mov %%r10, %c[pc](%%r12)
-    test %%r13, %%r13
+4:  mov %%r10, %c[pc](%%r13)
+    test %%r12, %%r12
     jne 5f
     cmp $1, %%r9
     je 5f
-    lea ferry_other_landing_end+8(%%rip), %%r13
+    lea ferry_other_landing_end+8(%%rip), %%r12
     jmp ferry_other_landing_end
 5:  jmp ferry_other_landing_end+8
 6:  mov %%rbx, %%rsp
     ret
 ferry_carried_lookup:
-    mov %%r13, %c[pc](%%r12)
-    lea ferry_other_landing_end+8(%%rip), %%r13
+    mov %%r12, %c[pc](%%r13)
+    lea ferry_other_landing_end+8(%%rip), %%r12
     jmp ferry_other_landing_end
     .p2align 3
 ferry_other_landing_end:
@@ -155,14 +155,14 @@ void redirect(u8* write, u64 run, u64 target) {
 }
 
 void write_polled_jump(u8* write, u64 run, u64 polled, u64 target) {
-  static constexpr u8 bytes[polled_jump_size] = {0x41, 0x83, 0xbc, 0x24, 0, 0, 0, 0, 0,  // cmpl $0, budget(%r12)
-                                                 0x78, 0,    0xe9, 0,    0, 0, 0};       // js rel8; jmp rel32
+  static constexpr u8 bytes[polled_jump_size] = {0x41, 0x83, 0xbd, 0, 0, 0, 0, 0,      // cmpl $0, budget(%r13)
+                                                 0x78, 0,    0xe9, 0, 0, 0, 0, 0xcc};  // js rel8; jmp rel32
   memcpy(write, bytes, sizeof bytes);
-  put(write + 4, static_cast<i32>(offsetof(Cpu, budget) - cpu_bias));
-  i32 distance = displacement(run + 11, polled);
+  put(write + 3, static_cast<i32>(offsetof(Cpu, budget) - cpu_bias));
+  i32 distance = displacement(run + 10, polled);
   check(distance == static_cast<i8>(distance));
-  put(write + 10, static_cast<i8>(distance));
-  put(write + 12, displacement(run + 16, target));
+  put(write + 9, static_cast<i8>(distance));
+  put(write + 11, displacement(run + 15, target));
 }
 
 u64 patchable_bytes(const u8* write) {
@@ -190,7 +190,7 @@ StubCode thunk_stub(ThunkKind kind) {
 }
 
 void write_call(u8* write, u64 run, u64 target) {
-  static constexpr u8 bytes[call_size] = {0x41, 0x55, 0xe8};  // push %r13; call rel32
+  static constexpr u8 bytes[call_size] = {0x41, 0x54, 0xe8};  // push %r12; call rel32
   memcpy(write, bytes, sizeof bytes);
   put(write + 3, displacement(run + call_size, target));
 }
@@ -200,14 +200,14 @@ void write_carried_call(u8* write, u64 run, u64 pc, u64 target) {
                                                    0,    0,    0, 0, 0x50, 0xe8};  // movabs; push; call rel32
   static constexpr u8 indirect[carried_call_size] = {0x66, 0x90, 0x48, 0xb8, 0,    0,
                                                      0,    0,    0,    0,                  // nop; movabs $pc, %rax;
-                                                     0,    0,    0x50, 0x41, 0xff, 0xd5};  // push %rax; call *%r13
+                                                     0,    0,    0x50, 0x41, 0xff, 0xd4};  // push %rax; call *%r12
   memcpy(write, target != 0 ? direct : indirect, carried_call_size);
   put(write + (target != 0 ? 2 : 4), pc);
   if (target != 0) put(write + 12, displacement(run + carried_call_size, target));
 }
 
 void write_landing(u8* write, u64 run, u64 other, bool carried) {
-  u8 compared = carried ? 0x0c : 0x2c;  // cmp %r9 or %r13, (%rsp); jne other; pop %rax
+  u8 compared = carried ? 0x0c : 0x24;  // cmp %r9 or %r12, (%rsp); jne other; pop %rax
   const u8 bytes[landing_size] = {0x4c, 0x39, compared, 0x24, 0x0f, 0x85, 0, 0, 0, 0, 0x58};
   memcpy(write, bytes, sizeof bytes);
   put(write + 6, displacement(run + 10, other));

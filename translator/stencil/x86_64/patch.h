@@ -59,7 +59,7 @@ inline void write_thunk(u8* write, u64 run, u64 stub) {
 
 inline void write_argument_jump(u8* write, u64 run, u64 argument, u64 target) {
   auto distance = [](u64 from, u64 to) { return u64{static_cast<u32>(displacement(from, to))}; };
-  const u64 words[] = {0x2d8d4c | distance(run + 7, argument) << 24 | u64{0xe9} << 56,  // lea rel32(%rip), %r13; jmp
+  const u64 words[] = {0x258d4c | distance(run + 7, argument) << 24 | u64{0xe9} << 56,  // lea rel32(%rip), %r12; jmp
                        distance(run + 12, target) | u64{0x00401f0f} << 32};             // rel32; four bytes of nop
   memcpy(write, words, sizeof words);
 }
