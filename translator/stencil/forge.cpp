@@ -192,6 +192,10 @@ struct Forge {
     return place->second;
   }
 
+  bool has_short_ones() const {
+    return std::ranges::any_of(forms, [](const auto& each) { return each.second.bodies.short_body.size != 0; });
+  }
+
   // Short forms are made from sections of the same numbers as the long ones.
   void make_short(Bodies& bodies, const Object& object, const Object& again, u32 section, std::map<u32, u32>& placed) {
     const Elf64_Shdr &s = object.sections[section], &t = again.sections[section];
@@ -366,6 +370,8 @@ int main(int argc, char** argv) {
     die("as many short objects as others are needed, twice");
   for (size_t i = 0; i < objects.size(); i++)
     forge.add_object(objects[i], shorter.empty() ? nullptr : shorter[i], shorter.empty() ? nullptr : again[i]);
+  if (!shorter.empty() && !forge.has_short_ones())
+    die("no stencil is shorter in the short objects: are their holes where the Cpu's register is?");
   for (int i = 0; i < baseline::glue_count; i++) {
     if (!forge.forms.contains({baseline::stencil_of(static_cast<baseline::Glue>(i)), 0}))
       die("glue stencil %d is missing", i);
