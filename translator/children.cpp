@@ -68,7 +68,7 @@ void tell_translated(u64 pc) { tell(pc, translated); }
 
 void tell_linked(const Generation& generation, const Edge& edge) {
   if (to_parent == nullptr) return;
-  size_t index = static_cast<size_t>(&edge - &generation.edges[0]);
+  size_t index = generation.edges.first_from<&Edge::thunk>(edge.thunk);
   if (index < edges_of_parent) tell(edge.target, static_cast<u32>(index));
 }
 

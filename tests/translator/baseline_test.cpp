@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "tests/translator/guest_code.h"
+#include "translator/cache/generation.h"
 
 namespace ferry::test {
 namespace {
@@ -332,6 +333,45 @@ TEST_F(Baseline, WhatForkedChildrenTranslateTheNextOnesFind) {
   guest.cpu.x[1] = 0;
   guest.run(code.begin());
   EXPECT_EQ(8u, guest.cpu.x[0]);
+}
+
+// Also where the edge is one of many.
+TEST_F(Baseline, WhatForkedChildrenLinkIsLinkedInTheParent) {
+  Code code;
+  constexpr size_t ways_out = 300;
+  for (size_t i = 0; i < ways_out; i++) code.add("cbz", "sf=1 imm19=3 rt=2");
+  code.add("cbz", "sf=1 imm19=2 rt=1").add("svc").add("add_imm", "sf=1 imm12=7 rn=0 rd=0").add("svc");
+  u64 target = code.begin() + 4 * (ways_out + 2);
+  Guest guest;
+  guest.cpu.x[1] = guest.cpu.x[2] = 1;
+  guest.run(code.begin());
+  guest.run(target);  // there now, but nothing has gone there by the edge
+  auto& generation = *static_cast<cache::Generation*>(guest.cpu.generation);
+  const cache::Edge* edge = nullptr;
+  for (size_t i = 0; i < generation.edges.size(); i++) {
+    if (i >= ways_out && generation.edges[i].target == target) edge = &generation.edges[i];
+  }
+  ASSERT_NE(nullptr, edge);
+  auto thunk = [&] {
+    return stencil::patchable_bytes(generation.code.readable(generation.code.run_base() + edge->thunk));
+  };
+  u64 unlinked = thunk();
+  translator::before_fork(guest.cpu);
+  pid_t child = fork();
+  if (child == 0) {
+    translator::after_fork_in_child(guest.cpu);
+    guest.cpu.x[1] = 0;
+    guest.run(code.begin());
+    _exit(0);
+  }
+  translator::after_fork_in_parent(guest.cpu);
+  int status;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(0, status);
+  EXPECT_EQ(unlinked, thunk());
+  translator::before_fork(guest.cpu);
+  EXPECT_NE(unlinked, thunk());
+  translator::after_fork_in_parent(guest.cpu);
 }
 
 TEST_F(Baseline, DeadFlagsAreNotComputedButLiveOnesAre) {

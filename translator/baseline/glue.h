@@ -12,7 +12,7 @@ enum class Glue : u16 {
   look_again,     // the same by the branch cache's second way, whose entry changes places with the first's
   settle_flags,   // makes flags that are lazy (aarch64/lazy_flags.h) what they are
   replace_flags,  // says that they are not lazy, before something that sets all of them in Cpu
-  store_carried,  // makes Cpu exact where registers are carried, then goes to the code that is the second argument
+  store_carried,  // makes Cpu exact where registers are carried, then goes to the code that is the argument
   count
 };
 

@@ -121,6 +121,7 @@ std::vector<u8> make_page(const u32* words, std::span<const u16> blocks) {
     depended_on.insert(depended_on.end(), words + block.word, words + block.word + words_of(block));
 
   std::vector<u16> offsets;
+  offsets.reserve(generation.offsets.size());
   for (size_t i = 0; i < generation.offsets.size(); i++) offsets.push_back(generation.offsets[i]);
 
   std::vector<u8> code(generation.used - origin.code);

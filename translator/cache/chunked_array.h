@@ -7,6 +7,7 @@
 #include <atomic>
 #include <bit>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include "guest/check.h"
@@ -33,7 +34,7 @@ class ChunkMemory {
       fatal("cannot reserve the translator's tables", "raise the address space limit (ulimit -v)");
   }
   void* take(size_t bytes) {
-    check(size_ - used_ >= bytes);
+    check(memory_ != nullptr && size_ - used_ >= bytes);
     return memory_ + std::exchange(used_, used_ + bytes);
   }
 
@@ -44,9 +45,10 @@ class ChunkMemory {
   size_t size_ = 0, used_ = 0;
 };
 
-// Of T that are zero bytes at first, and need no destructor.
 template <class T>
 class ChunkedArray {
+  static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= 2048 && alignof(T) <= 64);
+
  public:
   ChunkedArray(ChunkMemory& memory, size_t capacity) : memory_(memory), capacity_(capacity) {
     check(Place{capacity}.chunk < max_chunks);
@@ -59,6 +61,7 @@ class ChunkedArray {
   const T& operator[](size_t i) const { return at(Place{i}); }
   T& push(const T& value) {
     size_t i = size_.load(std::memory_order_relaxed);
+    check(i < capacity_);  // else it would be in another's chunk
     Place place{i};
     T*& chunk = chunks_[place.chunk];
     if (chunk == nullptr) chunk = static_cast<T*>(memory_.take(bytes_of(place.chunk)));

@@ -1,4 +1,4 @@
-// The ways into a region's body. LLVM makes a function with one beginning, which jumps to where its second argument says; nearly
+// The ways into a region's body. LLVM makes a function with one beginning, which jumps to where its argument says; nearly
 // every entry of a region would come by that one jump, which is hard to predict.
 #pragma once
 #include <span>

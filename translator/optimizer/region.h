@@ -121,7 +121,7 @@ enum class RelocationKind : u8 {
   carried_exit,    // the same, with carried registers
   call,            // calls[index], with carried registers
   carried_return,  // a return to the carried X30 by the return stack
-  carried_lookup,  // what goes on at any guest pc, with carried registers: the second argument
+  carried_lookup,  // what goes on at any guest pc, with carried registers: the argument
 };
 
 struct Relocation {
@@ -132,7 +132,7 @@ struct Relocation {
   i32 addend;
 };
 
-// What a call goes to: exits[to], entries[to], calls[to] (an earlier one, after making its frame), or what the second argument says.
+// What a call goes to: exits[to], entries[to], calls[to] (an earlier one, after making its frame), or what the argument says.
 enum class CallTarget : u8 { exit, entry, call, argument };
 
 // A call by the return stack (stencil/return_stack.h), with carried registers: one that the guest makes, or one that was inlined and is

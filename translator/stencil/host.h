@@ -44,7 +44,7 @@ struct StubCode {
 };
 StubCode thunk_stub(ThunkKind kind);
 
-// A jump to `target` with `argument` as the second argument, after the Cpu pointer; an entry that redirect() may change.
+// A jump to `target` with `argument` as the argument that goes with the Cpu pointer (cpu_bias.h); an entry that redirect() may change.
 // It occupies argument_jump_size bytes. `argument` must be within 1 MB.
 inline constexpr u64 argument_jump_size = 16;
 void write_argument_jump(u8* write, u64 run, u64 argument, u64 target);
@@ -77,7 +77,7 @@ inline constexpr u64 return_address_at = 0;
 #endif
 inline constexpr u64 no_return_pc = 2;  // of the lowest frame: no return goes there
 // Calls, before their landing: with Cpu exact and the link in `last`, and with carried registers and the frame's pc. The latter's target
-// may be 0: then it is the second argument.
+// may be 0: then it is the argument.
 #if defined(__x86_64__)
 inline constexpr u64 call_size = 7, carried_call_size = 16, landing_size = 11, return_size = 7, carried_return_size = 1;
 #else
@@ -98,8 +98,8 @@ void write_return(u8* write);
 void write_carried_return(u8* write);
 bool make_carried_return(u8* site);
 // What a generation has once: position-independent code, which begins with what other landings go to and has at `unknown` what a
-// return without a call goes to, at `lookup` what goes on at the guest pc that is the second argument, with carried registers. Two
-// jumps of patchable_alignment bytes are to follow it: to what stores carried registers and goes to the second argument, and to what
+// return without a call goes to, at `lookup` what goes on at the guest pc that is the argument, with carried registers. Two
+// jumps of patchable_alignment bytes are to follow it: to what stores carried registers and goes to the argument, and to what
 // goes on at Cpu::pc.
 struct ReturnCode {
   const void* code;

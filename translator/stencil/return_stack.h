@@ -3,7 +3,7 @@
 // A return goes to the landing of the topmost frame, whatever it is, and the landing compares the guest's address with the frame's.
 // How a return passes the address on tells whether it comes with Cpu exact, from a block, or with carried registers (carried.h):
 //   exact    the address in the register of `last` (semantic.h), 1 in that of the carried X30
-//   carried  the address is X30, carried; 0 in the register of the second argument, which is that of `last`
+//   carried  the address is X30, carried; 0 in the register of the argument, which is that of `last`
 // What does not match, Generation::other_landing looks up among the frames below, as longjmp() leaves them; else it is an indirect
 // branch. A frame is only ever a prediction: any of them may be lost, and all are when the stack overflows or the thread moves to
 // another generation.

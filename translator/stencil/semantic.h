@@ -30,7 +30,7 @@ extern char hole_0, hole_1, hole_2, hole_3, hole_4, hole_5;
 extern char hole_signed_0, hole_signed_1, hole_signed_2, hole_signed_3, hole_signed_4, hole_signed_5;
 // What travels in host registers from stencil to stencil, beside its place in Cpu, so that the next one need not wait for a load:
 // `last`, the value of the general register that was written last, and the flags. The baseline knows when they are
-// valid (not at a block's entry), and selects forms that use them. With the Cpu.
+// valid (not at a block's entry), and selects forms that use them. Before or behind `last` is the Cpu.
 struct BiasedCpu;  // where the Cpu is, and cpu_bias more
 #define FERRY_TRAVELLERS FERRY_CPU_AND_ARGUMENT(BiasedCpu* biased, u64 last), u64 z, u64 c, u64 n, u64 v
 #define FERRY_PASS_ON FERRY_CPU_AND_ARGUMENT(biased, last), z, c, n, v
