@@ -309,20 +309,14 @@ TEST_F(Baseline, WhatForkedChildrenTranslateTheNextOnesFind) {
   code.add("cbz", "sf=1 imm19=2 rt=1").add("svc").add("add_imm", "sf=1 imm12=7 rn=0 rd=0").add("svc");
   Guest guest;
   auto run_child = [&](u64 expected_blocks) {
-    translator::before_fork(guest.cpu);
-    pid_t child = fork();
-    if (child == 0) {
-      translator::after_fork_in_child(guest.cpu);
+    int status = guest.in_child([&] {
       u64 before = translator::stats().translated_blocks;
       guest.cpu.x[0] = guest.cpu.x[1] = 0;
       bool good = guest.run(code.begin()).reason == ExitReason::syscall && guest.cpu.x[0] == 7;
       good = good && translator::stats().translated_blocks == before + expected_blocks;
-      _exit(good ? 0 : 1);
-    }
-    translator::after_fork_in_parent(guest.cpu);
-    int status;
-    waitpid(child, &status, 0);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+      return good ? 0 : 1;
+    });
+    EXPECT_EQ(0, status);
   };
   guest.cpu.x[1] = 1;
   guest.run(code.begin());
@@ -348,25 +342,19 @@ TEST_F(Baseline, WhatForkedChildrenLinkIsLinkedInTheParent) {
   guest.run(target);  // there now, but nothing has gone there by the edge
   auto& generation = *static_cast<cache::Generation*>(guest.cpu.generation);
   const cache::Edge* edge = nullptr;
-  for (size_t i = 0; i < generation.edges.size(); i++) {
-    if (i >= ways_out && generation.edges[i].target == target) edge = &generation.edges[i];
+  for (size_t i = ways_out; i < generation.edges.size(); i++) {
+    if (generation.edges[i].target == target) edge = &generation.edges[i];
   }
   ASSERT_NE(nullptr, edge);
   auto thunk = [&] {
     return stencil::patchable_bytes(generation.code.readable(generation.code.run_base() + edge->thunk));
   };
   u64 unlinked = thunk();
-  translator::before_fork(guest.cpu);
-  pid_t child = fork();
-  if (child == 0) {
-    translator::after_fork_in_child(guest.cpu);
+  int status = guest.in_child([&] {
     guest.cpu.x[1] = 0;
     guest.run(code.begin());
-    _exit(0);
-  }
-  translator::after_fork_in_parent(guest.cpu);
-  int status;
-  waitpid(child, &status, 0);
+    return 0;
+  });
   EXPECT_EQ(0, status);
   EXPECT_EQ(unlinked, thunk());
   translator::before_fork(guest.cpu);

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <new>
 #include <string_view>
@@ -90,6 +92,21 @@ class Guest {
   translator::Exit run(u64 pc) {
     cpu.pc = pc;
     return translator::run(cpu);
+  }
+  // The status, below 256, that `act` gives a forked child to end with.
+  template <class F>
+  int in_child(F&& act) {
+    translator::before_fork(cpu);
+    pid_t child = fork();
+    if (child == 0) {
+      translator::after_fork_in_child(cpu);
+      _exit(act());
+    }
+    translator::after_fork_in_parent(cpu);
+    int status;
+    waitpid(child, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    return WEXITSTATUS(status);
   }
   Cpu& cpu;
 };

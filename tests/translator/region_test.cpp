@@ -558,18 +558,12 @@ TEST_F(Regions, AForkedChildKeepsThem) {
     return guest.run(code.begin()).reason == ExitReason::syscall && guest.cpu.x[0] == 100 && guest.cpu.x[9] == 1;
   };
   EXPECT_TRUE(good());
-  translator::before_fork(guest.cpu);
-  pid_t child = fork();
-  if (child == 0) {
-    translator::after_fork_in_child(guest.cpu);
+  int status = guest.in_child([&] {
     bool first = good();
     code.invalidate(0);
-    _exit(first && !good() && guest.cpu.x[0] == 100 ? 0 : 1);
-  }
-  translator::after_fork_in_parent(guest.cpu);
-  int status;
-  waitpid(child, &status, 0);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    return first && !good() && guest.cpu.x[0] == 100 ? 0 : 1;
+  });
+  EXPECT_EQ(0, status);
   EXPECT_TRUE(good());
 }
 

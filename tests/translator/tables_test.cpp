@@ -59,6 +59,13 @@ TEST(ChunkedArray, ElementsStay) {
     rows.clear();
     EXPECT_EQ(places[0], &rows.push({}));
     EXPECT_EQ(1u, rows.size());
+    // All at once, over the ends of chunks.
+    std::vector<u16> values;
+    for (u32 i = 0; i < capacity; i++) values.push_back(static_cast<u16>(5 * i));
+    numbers.clear();
+    numbers.append(values);
+    ASSERT_EQ(capacity, numbers.size());
+    for (u32 i = 0; i < capacity; i++) ASSERT_EQ(values[i], numbers[i]);
   }
 }
 

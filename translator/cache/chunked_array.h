@@ -60,17 +60,19 @@ class ChunkedArray {
   T& operator[](size_t i) { return at(Place{i}); }
   const T& operator[](size_t i) const { return at(Place{i}); }
   T& push(const T& value) {
-    size_t i = size_.load(std::memory_order_relaxed);
-    check(i < capacity_);  // else it would be in another's chunk
-    Place place{i};
-    T*& chunk = chunks_[place.chunk];
-    if (chunk == nullptr) chunk = static_cast<T*>(memory_.take(bytes_of(place.chunk)));
-    chunk[place.index] = value;
-    size_.store(i + 1, std::memory_order_release);
-    return chunk[place.index];
+    std::span<T> room = room_in_chunk();
+    room[0] = value;
+    add(1);
+    return room[0];
   }
   void append(std::span<const T> values) {
-    for (const T& value : values) push(value);
+    while (!values.empty()) {
+      std::span<T> room = room_in_chunk();
+      size_t count = std::min(room.size(), values.size());
+      std::copy_n(values.begin(), count, room.begin());
+      add(count);
+      values = values.subspan(count);
+    }
   }
   void clear() { size_.store(0, std::memory_order_release); }
 
@@ -132,6 +134,17 @@ class ChunkedArray {
     return std::min(first_chunk << chunk, capacity_ - first_chunk * ((size_t{1} << chunk) - 1));
   }
   size_t bytes_of(u32 chunk) const { return (elements_of(chunk) * sizeof(T) + 63) & ~size_t{63}; }
+
+  // What is left of the chunk that the next element goes into.
+  std::span<T> room_in_chunk() {
+    size_t i = size_.load(std::memory_order_relaxed);
+    check(i < capacity_);  // else it would be in another's chunk
+    Place place{i};
+    T*& chunk = chunks_[place.chunk];
+    if (chunk == nullptr) chunk = static_cast<T*>(memory_.take(bytes_of(place.chunk)));
+    return {chunk + place.index, elements_of(place.chunk) - place.index};
+  }
+  void add(size_t count) { size_.store(size_.load(std::memory_order_relaxed) + count, std::memory_order_release); }
 
   ChunkMemory& memory_;
   size_t capacity_;
