@@ -4,7 +4,6 @@
 #include "translator/regions.h"
 
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
