@@ -38,7 +38,8 @@ INSTANTIATE_TEST_SUITE_P(CodeMemory, CodeMemoryViews, testing::Values(false, tru
                          [](const auto& test) { return std::string(test.param ? "two_views" : "one_view"); });
 
 TEST_P(CodeMemoryViews, WhatAChildWritesIsItsOwn) {
-  CodeMemory memory(size, GetParam());
+  ChunkMemory tables;
+  CodeMemory memory(size, tables, GetParam());
   Contents contents;
   fill(memory, contents);
   ASSERT_EQ(used, memory.share(used));
@@ -63,7 +64,8 @@ TEST_P(CodeMemoryViews, WhatAChildWritesIsItsOwn) {
 }
 
 TEST_P(CodeMemoryViews, WritingAcrossPiecesMakesBothOwn) {
-  CodeMemory memory(size, GetParam());
+  ChunkMemory tables;
+  CodeMemory memory(size, tables, GetParam());
   Contents contents;
   fill(memory, contents);
   memory.share(used);
@@ -81,7 +83,8 @@ TEST_P(CodeMemoryViews, WritingAcrossPiecesMakesBothOwn) {
 }
 
 TEST(CodeMemory, IsMappedAnewAfterManyForks) {
-  CodeMemory memory(size, true);
+  ChunkMemory tables;
+  CodeMemory memory(size, tables, true);
   Contents contents;
   fill(memory, contents);
   for (u64 i = 0; i < 40; i++) {

@@ -11,24 +11,41 @@
 namespace ferry::cache {
 namespace {
 
-// Every byte of it can be written and nothing else goes with it; the part of huge pages begins where one can.
+// Every byte of it can be written and nothing else goes with it; where there is room for a huge page it begins with one.
 TEST(ReservedMemory, IsAsLargeAsAsked) {
   constexpr size_t page = 4096;
-  for (size_t bytes : {size_t{1}, page, page + 1, huge_page_size, 3 * huge_page_size + 5}) {
-    for (size_t small_part : {size_t{0}, page, huge_page_size, 4 * huge_page_size}) {
-      auto* memory = static_cast<u8*>(reserve_memory(bytes, PROT_READ | PROT_WRITE, small_part));
-      ASSERT_NE(nullptr, memory);
-      u64 begin = reinterpret_cast<u64>(memory);
-      EXPECT_EQ(0u, begin % page);
-      if (small_part < bytes) EXPECT_EQ(0u, (begin + small_part) % huge_page_size);
-      for (size_t at = 0; at < bytes; at += page) memory[at] = 1;
-      memory[bytes - 1] = 1;
-      release_memory(memory, bytes);
-      unsigned char there;
-      EXPECT_EQ(-1, mincore(memory, page, &there));
-    }
+  for (size_t bytes : {size_t{1}, page, page + 1, huge_page_size - 1, huge_page_size, 3 * huge_page_size + 5}) {
+    auto* memory = static_cast<u8*>(reserve_memory(bytes, PROT_READ | PROT_WRITE));
+    ASSERT_NE(nullptr, memory);
+    u64 begin = reinterpret_cast<u64>(memory);
+    EXPECT_EQ(0u, begin % (bytes < huge_page_size ? page : huge_page_size));
+    for (size_t at = 0; at < bytes; at += page) memory[at] = 1;
+    memory[bytes - 1] = 1;
+    release_memory(memory, bytes);
+    unsigned char there;
+    EXPECT_EQ(-1, mincore(memory, page, &there));
   }
-  EXPECT_EQ(nullptr, reserve_memory(size_t{1} << 60, PROT_READ | PROT_WRITE, 0));
+  EXPECT_EQ(nullptr, reserve_memory(size_t{1} << 60, PROT_READ | PROT_WRITE));
+}
+
+// Gives what is expected, and a little first.
+class Given {
+ public:
+  explicit Given(ChunkMemory& memory) : rest_(memory.expected()) { memory.give(first_, rest_); }
+
+ private:
+  std::vector<u8> first_ = std::vector<u8>(4096), rest_;
+};
+
+// What does not go into the first memory comes from the rest, and what is smaller still goes there.
+TEST(ChunkMemory, TakesFromTheFirstWhatItHasRoomFor) {
+  u8 first[100], rest[1000];
+  ChunkMemory memory{1000};
+  memory.give(first, rest);
+  EXPECT_EQ(first, memory.take(64));
+  EXPECT_EQ(rest, memory.take(64));
+  EXPECT_EQ(first + 64, memory.take(36));
+  EXPECT_EQ(rest + 64, memory.take(936));
 }
 
 struct Row {
@@ -42,7 +59,7 @@ TEST(ChunkedArray, ElementsStay) {
     ChunkMemory memory;
     ChunkedArray<Row> rows(memory, capacity);
     ChunkedArray<u16> numbers(memory, capacity);
-    memory.reserve();
+    Given given(memory);
     std::vector<Row*> places;
     for (u32 i = 0; i < capacity; i++) {
       EXPECT_EQ(capacity - i, rows.room());
@@ -74,7 +91,7 @@ TEST(ChunkedArray, FindsInSortedOnes) {
   constexpr u32 count = 5000;
   ChunkMemory memory;
   ChunkedArray<Row> rows(memory, count);
-  memory.reserve();
+  Given given(memory);
   EXPECT_EQ(0u, rows.first_from<&Row::key>(0));
   for (u32 i = 0; i < count; i++) rows.push({i, 2 * i, 0});
   for (size_t hint : {size_t{0}, size_t{127}, size_t{128}, size_t{4999}, size_t{5000}, ~size_t{0}}) {
@@ -89,7 +106,9 @@ TEST(ChunkedArray, FindsInSortedOnes) {
 
 // A table as small as any, and larger and larger ones.
 TEST(BlockMap, FindsWhatWasSet) {
-  BlockMap map;
+  ChunkMemory memory{BlockMap::small_tables};
+  Given given(memory);
+  BlockMap map(memory);
   constexpr u64 count = 150'000, base = 0x400000;
   for (u64 i = 0; i < count; i++) map.set(base + 4 * i, i + 1);
   for (u64 i = 0; i < count; i += 3) map.set(base + 4 * i, 0);

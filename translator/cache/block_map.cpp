@@ -2,27 +2,20 @@
 
 #include <sys/mman.h>
 
-#include <algorithm>
-#include <bit>
-
 #include "guest/check.h"
-#include "translator/cache/reserved_memory.h"
 
 namespace ferry::cache {
 
 BlockMap::Table* BlockMap::add_table(int bits) {
   u64 slots = u64{1} << bits, size = slots * sizeof(Slot);
-  // Only a table of small pages has a part of them.
-  void* p = reserve_memory(size, PROT_READ | PROT_WRITE, size < huge_page_size ? size : 0);
+  void* p = bits < huge_bits ? memory_.take(size) : reserve_memory(size, PROT_READ | PROT_WRITE);
   if (p == nullptr) fatal("cannot allocate the translator's tables", "raise the address space limit (ulimit -v)");
-  // All of it is going to be used: populated at once it costs a fraction of faults one by one, first to read, then to write.
-  madvise(p, size, MADV_POPULATE_WRITE);
   return tables_.emplace_back(new Table{64 - bits, slots - 1, 0, static_cast<Slot*>(p)});
 }
 
 BlockMap::~BlockMap() {
   for (Table* table : tables_) {
-    release_memory(table->slots, (table->mask + 1) * sizeof(Slot));
+    if (size_t size = (table->mask + 1) * sizeof(Slot); size >= huge_page_size) release_memory(table->slots, size);
     delete table;
   }
 }
@@ -39,12 +32,6 @@ void BlockMap::put(Table& table, u64 pc, u64 code) {
     }
     return;
   }
-}
-
-// Tables of small pages are few, and the first that could be of a huge page is.
-int BlockMap::next_bits(int bits) {
-  constexpr int huge_bits = std::countr_zero(huge_page_size / sizeof(Slot));
-  return bits + 2 < huge_bits - 1 ? bits + 2 : std::max(bits + 1, huge_bits);
 }
 
 void BlockMap::clear() {

@@ -2,16 +2,24 @@
 // translation lock) adds to it. A grown table replaces the old one, which stays readable until the owner dies.
 // Blocks that are near each other in the guest are near each other here: translating one asks for its neighbours.
 #pragma once
+#include <algorithm>
 #include <atomic>
+#include <bit>
 #include <vector>
 
 #include "guest/types.h"
+#include "translator/cache/chunked_array.h"
+#include "translator/cache/reserved_memory.h"
 
 namespace ferry::cache {
 
 class BlockMap {
  public:
-  BlockMap() { table_.store(add_table(12), std::memory_order_relaxed); }
+  // Its small tables are taken from this memory: so many bytes.
+  static const size_t small_tables;
+  explicit BlockMap(ChunkMemory& memory) : memory_(memory) {
+    table_.store(add_table(first_bits), std::memory_order_relaxed);
+  }
   ~BlockMap();
   BlockMap(const BlockMap&) = delete;
   BlockMap& operator=(const BlockMap&) = delete;
@@ -55,12 +63,19 @@ class BlockMap {
     }
   };
 
+  // 64 KiB, then one of 256, whoever needs more has one of huge pages.
+  static constexpr int first_bits = 12, second_bits = 14, huge_bits = std::countr_zero(huge_page_size / sizeof(Slot));
+
   Table* add_table(int bits);
-  static int next_bits(int bits);
+  static int next_bits(int bits) { return bits == first_bits ? second_bits : std::max(bits + 1, huge_bits); }
   static void put(Table& table, u64 pc, u64 code);
 
+  ChunkMemory& memory_;
   std::atomic<Table*> table_;
   std::vector<Table*> tables_;
 };
+
+inline constexpr size_t BlockMap::small_tables =
+    ((size_t{1} << first_bits) + (size_t{1} << second_bits)) * sizeof(Slot);
 
 }  // namespace ferry::cache

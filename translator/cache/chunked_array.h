@@ -1,8 +1,6 @@
 // Arrays that grow by chunks of memory that they share. Elements never move, so readers, signal handlers among them, need no lock while
 // the one writer appends; and many small tables fill few pages.
 #pragma once
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <atomic>
 #include <bit>
@@ -11,38 +9,33 @@
 #include <utility>
 
 #include "guest/check.h"
-#include "translator/cache/reserved_memory.h"
+#include "guest/types.h"
 
 namespace ferry::cache {
 
-// What the arrays of one owner take their chunks from. It outlives them; one thread at a time.
+// What the tables of one owner take their memory from: somebody else's, that outlives them all. One thread at a time.
 class ChunkMemory {
  public:
-  ChunkMemory() = default;
-  ~ChunkMemory() {
-    if (memory_ != nullptr) release_memory(memory_, size_);
-  }
-  ChunkMemory(const ChunkMemory&) = delete;
-  ChunkMemory& operator=(const ChunkMemory&) = delete;
-
-  // Before reserve(): somebody is going to take as much.
-  void expect(size_t bytes) { size_ += bytes; }
-  // Fatal when there is no address space.
-  void reserve() {
-    memory_ = static_cast<char*>(reserve_memory(size_, PROT_READ | PROT_WRITE, small_part));
-    if (memory_ == nullptr)
-      fatal("cannot reserve the translator's tables", "raise the address space limit (ulimit -v)");
+  explicit ChunkMemory(size_t expected = 0) : expected_(expected) {}
+  // Before give(): somebody is going to take as much.
+  void expect(size_t bytes) { expected_ += bytes; }
+  size_t expected() const { return expected_; }
+  // Zeroed memory: a little that is taken first, and as much as is expected.
+  void give(std::span<u8> first, std::span<u8> rest) {
+    first_ = first;
+    rest_ = rest;
   }
   void* take(size_t bytes) {
-    check(memory_ != nullptr && size_ - used_ >= bytes);
-    return memory_ + std::exchange(used_, used_ + bytes);
+    std::span<u8>& from = bytes <= first_.size() ? first_ : rest_;
+    check(bytes <= from.size());
+    void* taken = from.data();
+    from = from.subspan(bytes);
+    return taken;
   }
 
  private:
-  static constexpr size_t small_part = 512 * 1024;  // what the tables of small programs fit into
-
-  char* memory_ = nullptr;
-  size_t size_ = 0, used_ = 0;
+  size_t expected_ = 0;
+  std::span<u8> first_, rest_;
 };
 
 template <class T>

@@ -17,9 +17,8 @@ namespace {
 // Small pages are committed so many bytes at a time, or one part in so many of what is in use; not more than the caches hold until they
 // are written.
 constexpr size_t least_commit = 16 * 1024, most_commit = 64 * 1024, commit_part = 16;
-// Of small pages: what the code of cat or of a short bash script takes. For a huge one a process is 2 MiB larger.
-constexpr size_t small_program = 1 << 20;
-constexpr size_t piece = 16 * 1024;  // what is made one's own at a time
+// Before the code, for the tables: what those of bash take, whose code fills the rest of the first huge page.
+constexpr size_t first_tables = 768 * 1024;
 // So many pieces that are mapped one by one, and at least one in so many, make each fork and its child's page faults dear enough for
 // a new copy of everything after so many forks.
 constexpr size_t many_pieces = 16, piece_part = 8, many_forks = 8;
@@ -53,22 +52,40 @@ void move_to(u8* to, u8* from, size_t size) {
 }
 }  // namespace
 
-CodeMemory::CodeMemory(size_t size, bool two_views) : size_((size + piece - 1) / piece * piece) {
+CodeMemory::CodeMemory(size_t size, ChunkMemory& tables, bool two_views) : size_(size_for(size)) {
   if (!two_views) {
-    write_ = run_ = static_cast<u8*>(reserve_memory(size_, PROT_READ | PROT_WRITE | PROT_EXEC, small_program));
-    if (run_ != nullptr) return;
+    if (map_together(tables)) return;
     if (errno != EACCES && errno != EPERM)
       fatal("cannot map code memory", "raise the address space limit (ulimit -v, -d)");
     log(Log::memory, "code memory has a writable and an executable view: this host allows no mapping that is both");
   }
+  map_apart(tables);
+}
+
+bool CodeMemory::map_together(ChunkMemory& tables) {
+  mapping_size_ = first_tables + size_ + tables.expected();
+  mapping_ = static_cast<u8*>(reserve_memory(mapping_size_, PROT_READ | PROT_WRITE | PROT_EXEC));
+  if (mapping_ == nullptr) return false;
+  write_ = run_ = mapping_ + first_tables;
+  tables.give({mapping_, first_tables}, {run_ + size_, tables.expected()});
+  return true;
+}
+
+void CodeMemory::map_apart(ChunkMemory& tables) {
+  mapping_size_ = std::max(tables.expected(), piece);
+  mapping_ = static_cast<u8*>(reserve_memory(mapping_size_, PROT_READ | PROT_WRITE));
+  if (mapping_ == nullptr) fatal("cannot reserve the translator's tables", "raise the address space limit (ulimit -v)");
+  tables.give({}, {mapping_, mapping_size_});
   Views views = map_views(size_);
   write_ = views.write;
   run_ = views.run;
 }
 
 CodeMemory::~CodeMemory() {
+  release_memory(mapping_, mapping_size_);
+  if (run_ == write_) return;
   munmap(write_, size_);
-  if (run_ != write_) munmap(run_, size_);
+  munmap(run_, size_);
 }
 
 void CodeMemory::commit(size_t offset) {

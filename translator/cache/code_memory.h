@@ -1,4 +1,5 @@
-// Code memory: one stretch of private address space that is both written and run. Where the host denies such mappings (SELinux's
+// Code memory: one stretch of private address space that is both written and run, the tables that describe it beside it: a small program's
+// code and tables share one huge page. Where the host denies such mappings (SELinux's
 // execmem, PR_SET_MDWE) it has a writable and an executable view of the same shared pages instead: neither can be of huge pages, and each
 // page costs two faults.
 // After a fork both processes run the code that there was, and neither sees what the other goes on to make of it. Of one view the kernel
@@ -7,14 +8,17 @@
 #include <vector>
 
 #include "guest/types.h"
+#include "translator/cache/chunked_array.h"
 
 namespace ferry::cache {
 
 class CodeMemory {
  public:
-  // Reserves `size` bytes, or a few more; memory is taken as it is written. `two_views`: even where one is allowed. Fatal when
-  // there is no address space.
-  explicit CodeMemory(size_t size, bool two_views = false);
+  // Reserves `size` bytes, or a few more, and what the tables expect, which is given to them; memory is taken as it is written.
+  // `two_views`: even where one is allowed. Fatal when there is no address space.
+  CodeMemory(size_t size, ChunkMemory& tables, bool two_views = false);
+  // What it has then.
+  static constexpr size_t size_for(size_t size) { return (size + piece - 1) / piece * piece; }
   ~CodeMemory();
   CodeMemory(const CodeMemory&) = delete;
   CodeMemory& operator=(const CodeMemory&) = delete;
@@ -49,7 +53,14 @@ class CodeMemory {
   void make_following_own();
   void make_whole();
 
+  static constexpr size_t piece = 16 * 1024;  // what is made one's own at a time
+
+  bool map_together(ChunkMemory& tables);
+  void map_apart(ChunkMemory& tables);
+
   size_t size_;
+  u8* mapping_ = nullptr;  // of the tables, and of the code where it has one view
+  size_t mapping_size_ = 0;
   u8* write_ = nullptr;
   u8* run_ = nullptr;
   size_t committed_ = 0;

@@ -19,13 +19,13 @@ static_assert(stencil::carried_entry == stencil::argument_jump_size);
 }  // namespace
 
 Generation::Generation(size_t code_size)
-    : code(code_size),
-      blocks(tables, code_size / 128),
+    : blocks(tables, code_size / 128),
       offsets(tables, code_size / 8),
       edges(tables, code_size / 64),
+      code_pages(tables, CodeMemory::size_for(code_size) / 4096 + 1),
       regions(tables, code_size),
-      code_pages_(tables, (code.size() >> 12) + 1) {
-  tables.reserve();
+      code(code_size, tables),
+      map(tables) {
   const stencil::Library& library = stencil::library();
   code.commit(0);
   memcpy(code.writable(code.run_base()), library.constants, library.constants_size);
@@ -138,7 +138,7 @@ void Generation::forget_blocks() {
   blocks.clear();
   offsets.clear();
   edges.clear();
-  code_pages_.clear();
+  code_pages.clear();
   pages.clear();
   kept.clear();
   known_blocks = inherited_blocks = 0;
@@ -156,7 +156,7 @@ void Generation::add(Block block) {
   block.next_of_page = *last_of_page_;
   *last_of_page_ = index;
   blocks.push(block);
-  while (code_pages_.size() <= block.end >> 12) code_pages_.push({index, static_cast<u32>(edges.size())});
+  while (code_pages.size() <= block.end >> 12) code_pages.push({index, static_cast<u32>(edges.size())});
   map.set(block.pc, code.run_base() + block.entry);
 }
 

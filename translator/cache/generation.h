@@ -33,11 +33,24 @@ struct Edge {
   u32 site;         // code offset of the jump that may be repointed; 0: fallthrough or return
 };
 
+// How many blocks and edges there were when a page of code was begun: by its number, and for those that blocks have reached. Edges of
+// regions are only near.
+struct CodePage {
+  u32 blocks, edges;
+};
+
 class Generation {
  public:
   explicit Generation(size_t code_size);
 
+  ChunkMemory tables{BlockMap::small_tables};  // of these and the map; what they expect of it comes with the code's
+  ChunkedArray<Block> blocks;
+  ChunkedArray<u16> offsets;
+  ChunkedArray<Edge> edges;
+  ChunkedArray<CodePage> code_pages;
+  RegionTable regions;
   CodeMemory code;
+  BlockMap map;
   size_t used = 0;           // bytes of code memory
   u64 constants;             // run address of the stencil library's constants
   u64 link_stub, poll_stub;  // run addresses: what thunks call
@@ -49,13 +62,7 @@ class Generation {
   // Offsets before this are of what every generation begins with: constants and stubs. These bytes are the same in each.
   u32 common_size;
   bool is_common(u64 run) const { return run - code.run_base() < common_size; }
-  BlockMap map;
-  ChunkMemory tables;  // of the arrays
-  ChunkedArray<Block> blocks;
-  ChunkedArray<u16> offsets;
-  ChunkedArray<Edge> edges;
   std::unordered_map<u64, u32> pages;  // guest page number -> index of its latest block
-  RegionTable regions;
   // Blocks, by guest pc, that are kept out of the map, so that every way to them leads through the dispatcher, for as long as it is
   // not known whether a region of the store is worth having in their place.
   struct Waiting {
@@ -127,14 +134,8 @@ class Generation {
   Dropped invalidate_pages(u64 first, u64 last);
 
  private:
-  // How many blocks and edges there were when a page of code was begun: by its number, and for those that blocks have reached. Edges of
-  // regions are only near.
-  struct CodePage {
-    u32 blocks, edges;
-  };
-  ChunkedArray<CodePage> code_pages_;
   CodePage near(u32 at) const {
-    return at >> 12 < code_pages_.size() ? code_pages_[at >> 12] : CodePage{~u32{0}, ~u32{0}};
+    return at >> 12 < code_pages.size() ? code_pages[at >> 12] : CodePage{~u32{0}, ~u32{0}};
   }
 
   u32 invalidate_page(u64 page);

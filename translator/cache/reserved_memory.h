@@ -1,4 +1,4 @@
-// Address space that is committed by touching, most of it in huge pages.
+// Address space that is committed by touching, in huge pages.
 #pragma once
 #include "guest/types.h"
 
@@ -7,10 +7,10 @@ namespace ferry::cache {
 inline constexpr size_t huge_page_size = 2 << 20;
 
 // Private zeroed memory; null when there is no address space or the host denies the protection (PROT_*). Any thread.
-// Behind the first `small_part` bytes it is of huge pages, where the kernel has them: a large program touches thousands of pages here, and
-// each costs it a fault, a microsecond, or ten in a virtual machine with shadow page tables, where to populate them ahead costs nearly as
-// much. A small program would only be larger for them.
-void* reserve_memory(size_t size, int protection, size_t small_part);
+// From a huge page's size on it is of huge pages, where the kernel has them: a program touches a hundred to a few thousand pages here, and
+// each costs it a fault, a microsecond, or twenty in a virtual machine with shadow page tables, where to populate them ahead saves but half
+// of it. A huge one costs as much as 15 to 20 of those.
+void* reserve_memory(size_t size, int protection);
 void release_memory(void* memory, size_t size);
 
 }  // namespace ferry::cache
