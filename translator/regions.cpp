@@ -50,6 +50,10 @@ struct Asked {
 
 // Exists once start_optimizer() or optimize_by() has been called. Under the lock.
 struct Tier {
+  explicit Tier(optimizer::StoreDescriptor keeper = {}) : store(keeper) {
+    store.read_into(current.load(std::memory_order_relaxed)->scratch);
+  }
+
   std::unique_ptr<optimizer::Heat> heat = std::make_unique<optimizer::Heat>();
   optimizer::BranchProfile branches;
   optimizer::StoreReader store;
@@ -240,7 +244,7 @@ void become_hot(u64 pc) {
 
 void start_optimizer(optimizer::ClientOptions client) {
   if (options.reference || !options.chain) return;
-  tier = new Tier;
+  tier = new Tier({client.take_descriptor, client.release_descriptor});
   // What is to be shown must be compiled.
   if (options.dump_directory.empty() && getauxval(AT_SECURE) == 0) {
     tier->store_directory = client.directory;
@@ -248,6 +252,10 @@ void start_optimizer(optimizer::ClientOptions client) {
     tier->store.open(client.directory, client.identity, false);
   }
   tier->client = std::make_unique<optimizer::Client>(std::move(client));
+}
+
+void use_scratch_of(const Generation& generation) {
+  if (tier != nullptr) tier->store.read_into(generation.scratch);
 }
 
 void optimize_by(Compile compile) {

@@ -54,12 +54,15 @@ u64 visit_waiting(cache::Generation& generation, u64 pc, bool hot);
 // ---- For pages.cpp. Under the lock.
 
 bool has_store();
-// What the store has for a page_key(); empty: nothing. Readable until regions are taken from a newer store.
+// What the store has for a page_key(); empty: nothing. Readable until something else is looked for.
 std::span<const u8> find_stored_page(u64 key);
 // Whether there is an optimiser with a store to hand pages in to; not under the lock, and does it: Client::hand_in_pages().
 bool keeps_pages();
 void hand_in_notes(const std::function<void(int fd)>& write, bool much);
 
 void forget_requests();  // in a forked child, under the lock
+
+// What is read from the store goes into its scratch from now on.
+void use_scratch_of(const cache::Generation& generation);
 
 }  // namespace ferry::translator

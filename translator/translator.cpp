@@ -161,6 +161,7 @@ bool poll_wanted(Cpu& cpu) {
 void begin_generation() {
   living.push_back(new Generation(options.code_memory));
   current.store(living.back(), std::memory_order_release);
+  use_scratch_of(*living.back());
 }
 
 void flush_generation() {

@@ -25,7 +25,8 @@ Generation::Generation(size_t code_size)
       code_pages(tables, CodeMemory::size_for(code_size) / 4096 + 1),
       regions(tables, code_size),
       code(code_size, tables),
-      map(tables) {
+      map(tables),
+      scratch(static_cast<u8*>(tables.take(scratch_size)), scratch_size) {
   const stencil::Library& library = stencil::library();
   code.commit(0);
   memcpy(code.writable(code.run_base()), library.constants, library.constants_size);

@@ -3,6 +3,7 @@
 // and the old one is freed when the last has left, so nothing that runs is ever overwritten.
 // Written only under the translation lock; find() and locate() may run at any time, locate() in signal handlers too.
 #pragma once
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -43,7 +44,8 @@ class Generation {
  public:
   explicit Generation(size_t code_size);
 
-  ChunkMemory tables{BlockMap::small_tables};  // of these and the map; what they expect of it comes with the code's
+  static constexpr size_t scratch_size = 64 * 1024;
+  ChunkMemory tables{BlockMap::small_tables + scratch_size};  // what they expect of it comes with the code's memory
   ChunkedArray<Block> blocks;
   ChunkedArray<u16> offsets;
   ChunkedArray<Edge> edges;
@@ -51,6 +53,7 @@ class Generation {
   RegionTable regions;
   CodeMemory code;
   BlockMap map;
+  std::span<u8> scratch;     // for whoever fills it
   size_t used = 0;           // bytes of code memory
   u64 constants;             // run address of the stencil library's constants
   u64 link_stub, poll_stub;  // run addresses: what thunks call

@@ -24,6 +24,8 @@ namespace ferry::optimizer {
 
 namespace {
 
+constexpr size_t usual_record = 16 * 1024;  // what is not longer is read in one call
+
 constexpr u64 align4(u64 size) { return (size + 3) & ~u64{3}; }
 
 // The linker's hash of this program: the note NT_GNU_BUILD_ID. Empty: linked without.
@@ -120,6 +122,13 @@ std::string store_file_name(std::string_view identity) {
   return name;
 }
 
+void StoreReader::close() {
+  mapping_.unmap();
+  if (fd_ < 0) return;
+  keeper_.release(fd_);
+  ::close(std::exchange(fd_, -1));
+}
+
 bool StoreReader::open(const std::string& directory, std::string_view identity, bool secure) {
   close();
   if (secure || directory.empty() || identity.empty()) return false;
@@ -136,7 +145,8 @@ bool StoreReader::open(const std::string& directory, std::string_view identity, 
     return false;
   }
   auto mapped = mapping_.map(*file, identity_hash(identity));
-  ::close(*file);
+  if (mapped && keeper_.take != nullptr) fd_ = keeper_.take(*file);
+  if (fd_ < 0) ::close(*file);
   if (!mapped) {
     warn(directory + "/" + name + " " + mapped.error().text +
          (mapped.error().unusable() ? "; `ferry cache verify` removes it" : ""));
@@ -162,7 +172,9 @@ StoreReader::Chances StoreReader::chances(u64 key) {
   return found;
 }
 
-void StoreReader::look_up(u64 key, bool ahead, StoreCandidates& found) {
+StoreCandidates StoreReader::look_up(u64 key, bool ahead) {
+  StoreCandidates found;
+  if (!is_open()) return found;
   u64 positions[max_candidates];
   u32 count = 0;
   for_each_slot(mapping_.index(), slot_tag(key, KeyKind::entry), [&](u64 slot) {
@@ -173,13 +185,48 @@ void StoreReader::look_up(u64 key, bool ahead, StoreCandidates& found) {
     return count < max_candidates;
   });
   std::sort(positions, positions + count, std::greater<>{});
+  used_ = 0;
   for (u32 i = 0; i < count; ++i) {
     if (i > 0 && positions[i] == positions[i - 1]) continue;
-    auto record = mapping_.record_at(positions[i]);
+    auto record = record_at(positions[i]);
     if (!record || record->kind != RecordKind::region) continue;
     for (u32 entry = 0; entry < record->keys.size() && found.count < max_candidates; ++entry)
       if (record->keys[entry] == key) found.items[found.count++] = {record->payload, entry};
   }
+  return found;
+}
+
+std::span<const u8> StoreReader::find_page(u64 key) {
+  if (!is_open()) return {};
+  used_ = 0;
+  auto record = find_page_record(mapping_.index(), key, [this](u64 position) { return record_at(position); });
+  return record ? record->payload : std::span<const u8>{};
+}
+
+// What cannot be read is found in the mapping.
+std::optional<StoreRecord> StoreReader::record_at(u64 position) {
+  auto record = fd_ >= 0 ? read(position) : std::nullopt;
+  return record ? record : mapping_.record_at(position);
+}
+
+// In one call or two; nullopt where there is no record, or no room for it.
+std::optional<StoreRecord> StoreReader::read(u64 position) {
+  u64 available = mapping_.available_at(position);
+  std::span<u8> room = buffer_.subspan(used_), first = room.first(std::min({available, room.size(), usual_record}));
+  RecordHeader header;
+  if (first.size() < sizeof header || !read_at(position, first)) return {};
+  memcpy(&header, first.data(), sizeof header);
+  u64 size = record_extent(header, available);
+  if (size == 0 || size > room.size()) return {};
+  std::span<u8> record = room.first(size);
+  if (size > first.size() && !read_at(position + first.size(), record.subspan(first.size()))) return {};
+  used_ += std::min(round_up_to_unit(size), room.size());
+  return check_record(record, position, mapping_.header().identity);
+}
+
+bool StoreReader::read_at(u64 position, std::span<u8> bytes) const {
+  ssize_t got = pread(fd_, bytes.data(), bytes.size(), static_cast<off_t>(position));
+  return got >= 0 && static_cast<size_t>(got) == bytes.size();
 }
 
 }  // namespace ferry::optimizer

@@ -3,6 +3,7 @@
 // says what the file looks like and why a torn, cut or altered one is never executed.
 #pragma once
 #include <expected>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -45,38 +46,44 @@ struct StoreCandidates {
   const StoreCandidate* end() const { return items + count; }
 };
 
-// One thread at a time (the translation lock is held around it). Holds no descriptor. The mapping cannot be made writable, not by the
-// guest's mprotect() either, because the file was opened for reading; that the guest might write the file itself is nothing new:
-// it is this user's process.
+// How the descriptor by which a reader reads is kept out of the guest's hands, as in ClientOptions.
+struct StoreDescriptor {
+  int (*take)(int fd) = nullptr;
+  void (*release)(int fd) = nullptr;
+};
+
+// One thread at a time (the translation lock is held around it). The index is looked up in a mapping. It cannot be made writable, not by
+// the guest's mprotect() either, because the file was opened for reading; that the guest might write the file itself is nothing new:
+// it is this user's process. Records are read by a descriptor: a record in the mapping costs a fault, and where page tables are shadowed
+// twenty times what reading it does. Without one (as it is constructed by default, or none is left) and without memory to read into they
+// are found in the mapping.
 class StoreReader {
  public:
+  StoreReader() = default;
+  explicit StoreReader(StoreDescriptor keeper) : keeper_(keeper) {}
+  ~StoreReader() { close(); }
+  StoreReader(const StoreReader&) = delete;
+  StoreReader& operator=(const StoreReader&) = delete;
+
   // False: there is none, or none that may be used; what is wrong with one that exists goes into the log,
   // once until it is something else. `directory` may be empty. `secure`: AT_SECURE; then nothing is used. Eight system calls when there
   // is one, one when there is none.
   bool open(const std::string& directory, std::string_view identity, bool secure);
-  void close() { mapping_.unmap(); }
+  void close();
   bool is_open() const { return mapping_.is_mapped(); }
 
-  // The regions with an entry of this key that somebody found hot, the newest first, each with its checksum verified. They stay
-  // readable until close(), even when the writer replaces the file. A miss is one or two cache lines.
-  StoreCandidates find(u64 key) {
-    StoreCandidates found;
-    if (mapping_.is_mapped()) look_up(key, false, found);
-    return found;
-  }
-  // Those that were made ahead of time: of use where a guest turns out to spend time, and a waste elsewhere.
-  StoreCandidates find_ahead(u64 key) {
-    StoreCandidates found;
-    if (mapping_.is_mapped()) look_up(key, true, found);
-    return found;
-  }
+  // Where to read records from now on, aligned to 8: `buffer_size` bytes have room for nearly any. Ends what was readable.
+  static constexpr size_t buffer_size = 64 * 1024;
+  void read_into(std::span<u8> buffer) { buffer_ = buffer; }
 
-  // The page of this page_key(), its checksum verified; empty when there is none. Readable until close().
-  std::span<const u8> find_page(u64 key) const {
-    if (!mapping_.is_mapped()) return {};
-    auto record = find_page_record(mapping_, key);
-    return record ? record->payload : std::span<const u8>{};
-  }
+  // The regions with an entry of this key that somebody found hot, the newest first, each with its checksum verified. They stay
+  // readable until something else is looked for. A miss is one or two cache lines.
+  StoreCandidates find(u64 key) { return look_up(key, false); }
+  // Those that were made ahead of time: of use where a guest turns out to spend time, and a waste elsewhere.
+  StoreCandidates find_ahead(u64 key) { return look_up(key, true); }
+
+  // The page of this page_key(), its checksum verified; empty when there is none. Readable until something else is looked for.
+  std::span<const u8> find_page(u64 key);
 
   // Whether find() and find_ahead() are likely to find something: looks no further than the index.
   struct Chances {
@@ -88,10 +95,17 @@ class StoreReader {
   bool is_replaced() const { return mapping_.is_mapped() && mapping_.is_replaced(); }
 
  private:
-  void look_up(u64 key, bool ahead, StoreCandidates& found);
+  StoreCandidates look_up(u64 key, bool ahead);
+  std::optional<StoreRecord> record_at(u64 position);
+  std::optional<StoreRecord> read(u64 position);
+  bool read_at(u64 position, std::span<u8> bytes) const;
   void warn(const std::string& why);
 
+  StoreDescriptor keeper_;
   StoreMapping mapping_;
+  int fd_ = -1;  // of the mapping's file
+  std::span<u8> buffer_;
+  size_t used_ = 0;     // by what is readable
   std::string warned_;  // about what, since a store was last open: open() is tried again and again
 };
 

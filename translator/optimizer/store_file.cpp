@@ -159,19 +159,18 @@ std::span<const u64> StoreMapping::index() const {
   return {reinterpret_cast<const u64*>(bytes() + position), size_t{1} << bits};
 }
 
-std::optional<StoreRecord> StoreMapping::record_at(u64 position) const {
-  u64 limit = filled();
-  if (position < store_header_size || position % store_unit != 0 || position >= limit ||
-      limit - position < sizeof(RecordHeader))
-    return {};
-  RecordHeader header;
-  memcpy(&header, bytes() + position, sizeof header);
-  if (header.kind != RecordKind::region && header.kind != RecordKind::bad && header.kind != RecordKind::page) return {};
-  if (header.key_count > max_record_keys || header.payload_size > max_payload) return {};
+u64 record_extent(const RecordHeader& header, u64 available) {
+  if (header.kind != RecordKind::region && header.kind != RecordKind::bad && header.kind != RecordKind::page) return 0;
+  if (header.key_count > max_record_keys || header.payload_size > max_payload) return 0;
   u64 size = record_size(header.key_count, header.payload_size);
-  if (size > limit - position) return {};
-  std::span<const u8> record{bytes() + position, size};
-  if (store_checksum(header_->identity, record.subspan(sizeof header.checksum)) != header.checksum) return {};
+  return size <= available ? size : 0;
+}
+
+std::optional<StoreRecord> check_record(std::span<const u8> record, u64 position, u64 identity) {
+  RecordHeader header;
+  memcpy(&header, record.data(), sizeof header);
+  if (record_extent(header, record.size()) != record.size()) return {};
+  if (store_checksum(identity, record.subspan(sizeof header.checksum)) != header.checksum) return {};
   const u8* keys = record.data() + sizeof header;
   return StoreRecord{.position = position,
                      .kind = header.kind,
@@ -181,15 +180,20 @@ std::optional<StoreRecord> StoreMapping::record_at(u64 position) const {
                      .payload = record.last(header.payload_size)};
 }
 
-std::optional<StoreRecord> find_page_record(const StoreMapping& mapping, u64 key) {
-  std::optional<StoreRecord> newest;
-  for_each_slot(mapping.index(), slot_tag(key, KeyKind::request), [&](u64 slot) {
-    if (newest && slot_position(slot) <= newest->position) return true;
-    auto record = mapping.record_at(slot_position(slot));
-    if (record && record->kind == RecordKind::page && record->request == key) newest = record;
-    return true;
-  });
-  return newest;
+u64 StoreMapping::available_at(u64 position) const {
+  u64 limit = filled();
+  if (position < store_header_size || position % store_unit != 0 || position >= limit) return 0;
+  return limit - position >= sizeof(RecordHeader) ? limit - position : 0;
+}
+
+std::optional<StoreRecord> StoreMapping::record_at(u64 position) const {
+  u64 available = available_at(position);
+  if (available == 0) return {};
+  RecordHeader header;
+  memcpy(&header, bytes() + position, sizeof header);
+  u64 size = record_extent(header, available);
+  if (size == 0) return {};
+  return check_record({bytes() + position, size}, position, header_->identity);
 }
 
 u64 store_checksum(u64 identity, std::span<const u8> record_behind_checksum) {

@@ -67,6 +67,10 @@ struct StoreRecord {
   std::span<const u8> payload;
 };
 
+// Of `available` bytes that begin with a record and need not: how many it takes, 0 when it is none. Then what it is, if its checksum holds.
+u64 record_extent(const RecordHeader& header, u64 available);
+std::optional<StoreRecord> check_record(std::span<const u8> record, u64 position, u64 identity);
+
 // A store file, mapped for reading. The mapping is of the whole file and the file never shrinks: ferry only renames and unlinks
 // stores, and whoever else could cut one is the same user, who can end the process by easier means than SIGBUS. Likewise for
 // bytes that change after their checksum was verified: nobody else can write them, and what it guards against is accidents.
@@ -93,6 +97,8 @@ class StoreMapping {
 
   // The record at a position that need not be one.
   std::optional<StoreRecord> record_at(u64 position) const;
+  // How many bytes there are from a position on where a record may begin; 0 when none does.
+  u64 available_at(u64 position) const;
 
  private:
   const u8* bytes() const { return reinterpret_cast<const u8*>(header_); }
@@ -119,7 +125,17 @@ void for_each_slot(std::span<const u64> index, u32 tag, Use&& use) {
   }
 }
 
-// The newest page record of the key.
-std::optional<StoreRecord> find_page_record(const StoreMapping& mapping, u64 key);
+// The newest page record of the key: read(position) says what is at a position that need not be a record's.
+template <class Read>
+std::optional<StoreRecord> find_page_record(std::span<const u64> index, u64 key, Read&& read) {
+  std::optional<StoreRecord> newest;
+  for_each_slot(index, slot_tag(key, KeyKind::request), [&](u64 slot) {
+    if (newest && slot_position(slot) <= newest->position) return true;
+    std::optional<StoreRecord> record = read(slot_position(slot));
+    if (record && record->kind == RecordKind::page && record->request == key) newest = record;
+    return true;
+  });
+  return newest;
+}
 
 }  // namespace ferry::optimizer

@@ -88,8 +88,10 @@ void alter(std::vector<u8>& bytes, std::span<const u8> input) {
   }
 }
 
-void read_back(const Files& files) {
-  StoreReader reader;
+void read_back(const Files& files, StoreDescriptor keeper = {}) {
+  alignas(8) static u8 buffer[StoreReader::buffer_size];
+  StoreReader reader(keeper);
+  reader.read_into(buffer);
   if (!reader.open(files.options.directory, files.options.identity, false)) return;
   if (auto page = reader.find_page(records); !page.empty())
     require(std::ranges::equal(page, write_page(sample_page())));
@@ -121,5 +123,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {  // NOLINT(
   u64 keys[] = {key(1000)};
   writer.add(1000, 1, payload(1000), keys);
   read_back(files);
+  files.write(files.name, store);
+  read_back(files, {.take = [](int fd) { return fd; }, .release = [](int) {}});
   return 0;
 }

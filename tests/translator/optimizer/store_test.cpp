@@ -118,6 +118,69 @@ TEST_F(StoreTest, WhatIsWrittenIsFoundByEveryKeyAndNothingElseIs) {
   EXPECT_FALSE(reader.is_replaced());
 }
 
+// A reader that keeps its descriptor, and has somewhere to read to.
+class DescriptorReader : public StoreReader {
+ public:
+  explicit DescriptorReader(int (*take)(int) = [](int fd) { return fd; }) : StoreReader({take, [](int) {}}) {
+    read_into({reinterpret_cast<u8*>(buffer_.data()), buffer_size});
+  }
+
+ private:
+  std::vector<u64> buffer_ = std::vector<u64>(buffer_size / sizeof(u64));
+};
+
+// Through the end of what is read first, of the buffer, and of the store.
+TEST_F(StoreTest, RecordsOfEverySizeAreReadByDescriptor) {
+  StoreWriter writer;
+  ASSERT_TRUE(writer.open(options_));
+  DescriptorReader reader;
+  int before = open_descriptors();
+  ASSERT_TRUE(open(reader));
+  EXPECT_EQ(open_descriptors(), before + 1);
+  std::vector<size_t> sizes;
+  for (size_t around : {size_t{1}, size_t{16 * 1024}, StoreReader::buffer_size, 3 * StoreReader::buffer_size})
+    for (size_t less : {0, 1, 39, 40, 41, 64}) sizes.push_back(around > less ? around - less : around);
+  auto bytes = [](size_t size) { return std::vector<u8>(size, static_cast<u8>(size % 251)); };
+  for (size_t size : sizes) {
+    u64 one[] = {key(size)};
+    ASSERT_TRUE(writer.add(request(size), 1, bytes(size), one));
+    ASSERT_TRUE(writer.add_page(size, bytes(size)));
+    EXPECT_TRUE(std::ranges::equal(reader.find_page(size), bytes(size))) << size;  // the last one
+    StoreCandidates found = reader.find(key(size));
+    ASSERT_EQ(found.count, 1u) << size;
+    EXPECT_TRUE(std::ranges::equal(found.items[0].region, bytes(size))) << size;
+  }
+  // Together more than goes into the buffer.
+  u64 same[] = {42};
+  for (u8 number = 0; number < max_candidates; ++number)
+    ASSERT_TRUE(writer.add(number, 1, std::vector<u8>(15'000, number), same));
+  StoreCandidates found = reader.find(42);
+  ASSERT_EQ(found.count, max_candidates);
+  for (u32 i = 0; i < found.count; ++i)
+    EXPECT_TRUE(std::ranges::equal(found.items[i].region, std::vector<u8>(15'000, static_cast<u8>(7 - i)))) << i;
+  reader.close();
+  EXPECT_EQ(open_descriptors(), before);
+}
+
+// None is left, or somebody has closed it.
+TEST_F(StoreTest, WithoutADescriptorRecordsAreFoundInTheMapping) {
+  StoreWriter writer;
+  ASSERT_TRUE(writer.open(options_));
+  ASSERT_TRUE(add(writer, 1));
+  DescriptorReader none([](int) { return -1; });
+  ASSERT_TRUE(open(none));
+  EXPECT_TRUE(has(none, 1));
+  static int taken;
+  DescriptorReader closed([](int fd) { return taken = fd; });
+  ASSERT_TRUE(open(closed));
+  ::close(taken);
+  EXPECT_TRUE(has(closed, 1));
+  // Then the number is another file's.
+  int other = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  ASSERT_EQ(taken, dup2(other, taken));
+  EXPECT_TRUE(has(closed, 1));
+}
+
 TEST_F(StoreTest, PermissionsAreTheOwnersAlone) {
   mode_t old = umask(0);
   StoreWriter writer;
@@ -536,7 +599,8 @@ TEST_F(StoreTest, AThousandReadersWhileTheWriterAddsAndEvicts) {
     readers.emplace_back([&, thread] {
       std::mt19937_64 random(thread);
       for (int round = 0; round < 250; ++round) {
-        StoreReader reader;
+        DescriptorReader by_descriptor;
+        StoreReader in_mapping, &reader = round % 2 != 0 ? by_descriptor : in_mapping;
         if (!open(reader)) continue;
         ++opened;
         for (u64 i = 0, newest = last; i < 20; ++i) found += has(reader, newest - std::min(newest, random() % 50));
