@@ -36,6 +36,7 @@ void unprotect_descriptor(int fd) {
 }
 
 bool is_protected_descriptor(long fd) {
+  if (fd < 0) return false;  // a free slot is no descriptor -1
   int count = used.load(std::memory_order_relaxed);
   for (int i = 0; i < count; i++) {
     if (slots[i].load(std::memory_order_relaxed) == fd + 1) return true;

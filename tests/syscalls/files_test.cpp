@@ -137,8 +137,15 @@ TEST(Call, close__close_range) {
   EXPECT_GE(fcntl(own, F_GETFD), 0) << "ferry's own is passed over";
   EXPECT_EQ(guest.call(number::close_range, 5, 4, 0), -EINVAL);
   EXPECT_EQ(guest.call(number::close_range, own - 1, own + 1, 0x100), -EINVAL);
+  int later = take_descriptor(open("/dev/null", O_RDONLY));
   unprotect_descriptor(own);
+  // -1 is none of ferry's, whichever of them have been given back meanwhile.
+  EXPECT_GE(guest.call(number::openat, -1, "/dev/null", O_RDONLY, 0), 0);
+  u64 mask = 0;
+  EXPECT_GE(guest.call(number::signalfd4, -1, &mask, 8, 0), 0);
   EXPECT_EQ(guest.call(number::close, own), 0);
+  unprotect_descriptor(later);
+  close(later);
 }
 
 TEST(Call, readlinkat__getcwd) {
