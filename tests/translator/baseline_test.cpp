@@ -188,6 +188,31 @@ TEST_F(Baseline, InvalidatedCodeIsTranslatedAgain) {
   }
 }
 
+// However often it is rewritten: neither the branch cache nor what was linked with the first translation leads past all later ones.
+TEST_F(Baseline, RewrittenCodeIsReachedAtOnce) {
+  Code caller, function;
+  caller.add("blr", "rn=5").add("svc");
+  function.add("add_imm", "sf=1 imm12=1 rn=0 rd=0").add("ret", "rn=30");
+  Guest guest;
+  guest.cpu.x[5] = function.begin();
+  guest.run(caller.begin());
+  auto& generation = *static_cast<cache::Generation*>(guest.cpu.generation);
+  u64 first = generation.map.find(function.begin());
+  auto leads = [&] { return stencil::patchable_bytes(generation.code.readable(first)); };
+  for (u32 i = 2; i < 8; i++) {
+    function.replace(0, "add_imm", "sf=1 imm12=" + std::to_string(i) + " rn=0 rd=0");
+    function.invalidate(0);
+    u64 before = leads();
+    guest.cpu.x[0] = 0;
+    ASSERT_EQ(ExitReason::syscall, guest.run(caller.begin()).reason);
+    EXPECT_EQ(i, guest.cpu.x[0]);
+    EXPECT_NE(before, leads());
+    const aarch64::JumpCacheEntry& known = guest.cpu.jump_cache[aarch64::jump_cache_index(function.begin())];
+    EXPECT_EQ(function.begin(), known.pc);
+    EXPECT_EQ(generation.map.find(function.begin()), reinterpret_cast<u64>(known.code));
+  }
+}
+
 TEST_F(Baseline, InvalidatesUnderRunningThreads) {
   Code code;
   // loop: bl f; sub x1; cbnz loop; svc. f: movz-like add of 1 or 2 to x0; ret

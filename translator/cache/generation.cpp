@@ -144,6 +144,7 @@ void Generation::forget_blocks() {
   kept.clear();
   known_blocks = inherited_blocks = 0;
   waiting.clear();
+  first_stale_.clear();
   last_page_ = ~u64{0};
 }
 
@@ -224,7 +225,14 @@ u64 Generation::make_stale(u64 pc, u32 entry, u32 thunk) {
   u64 run = code.run_base() + entry;
   if (map.find(pc) == run) map.set(pc, 0);
   stencil::redirect(code.writable(run), run, code.run_base() + thunk);
+  first_stale_.try_emplace(pc, run);
   return run;
+}
+
+void Generation::replace_stale(u64 pc, u64 stale, u64 to) {
+  redirect(stale, to);
+  auto first = first_stale_.find(pc);
+  if (first != first_stale_.end() && first->second != stale) redirect(first->second, to);
 }
 
 }  // namespace ferry::cache

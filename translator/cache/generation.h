@@ -97,6 +97,9 @@ class Generation {
   // Makes the code at one run address a jump to that at another, with and without carried registers.
   void redirect(u64 from, u64 to);
   void redirect(const Edge& edge, u64 to);
+  // Dropped code of the block at pc becomes a jump to its new code, and so does what was dropped of it first: what leads there would
+  // otherwise pass all that has been dropped since.
+  void replace_stale(u64 pc, u64 stale, u64 code);
 
   // As it began: for code that is translated to be kept, and not run. There are no regions.
   void forget_blocks();
@@ -144,6 +147,7 @@ class Generation {
   u32 invalidate_page(u64 page);
   void drop(const InstalledRegion& region);
   u64 make_stale(u64 pc, u32 entry, u32 thunk);
+  std::unordered_map<u64, u64> first_stale_;  // by guest pc, run addresses
   u64 place_stub(stencil::ThunkKind kind);
   void place_return_code(u64 go_to_pc);
 
