@@ -52,28 +52,18 @@ void release(Generation* generation) {
 // Of the entries of the branch cache where a branch to 0 looks, when they are empty: a branch there looks in others.
 constexpr u64 elsewhere = u64{1} << 20;
 static_assert(aarch64::jump_cache_index(0) == 0 && aarch64::jump_cache_index(elsewhere) != 0);
+constexpr size_t jump_cache_bytes =
+    sizeof(aarch64::JumpCacheEntry) * aarch64::jump_cache_size * aarch64::jump_cache_ways;
 
-// The generation's, where no other thread has it.
-aarch64::JumpCacheEntry* new_jump_cache(Generation& generation) {
-  if (generation.branch_cache != nullptr) return std::exchange(generation.branch_cache, nullptr);
-  // A few targets are spread over all of it: at once that is cheaper than a fault for each page.
-  void* p = mmap(nullptr, aarch64::jump_cache_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
-                 -1, 0);
-  if (p == MAP_FAILED) fatal("cannot allocate a thread's branch cache", "raise the address space limit (ulimit -v)");
-  return static_cast<aarch64::JumpCacheEntry*>(p);
-}
-
-void drop_jump_cache(aarch64::JumpCacheEntry* cache, Generation& generation) {
-  if (generation.lends(cache))
-    generation.branch_cache = cache;
-  else
-    munmap(cache, aarch64::jump_cache_bytes);
+// The cache holds zeros.
+void prepare_jump_cache(Cpu& cpu) {
+  for (u32 way = 0; way < aarch64::jump_cache_ways; way++)
+    cpu.jump_cache[way * aarch64::jump_cache_size].pc = elsewhere;
 }
 
 void forget_targets(Cpu& cpu, const Generation& generation) {
-  memset(cpu.jump_cache, 0, aarch64::jump_cache_bytes);
-  for (u32 way = 0; way < aarch64::jump_cache_ways; way++)
-    cpu.jump_cache[way * aarch64::jump_cache_size].pc = elsewhere;
+  memset(cpu.jump_cache, 0, jump_cache_bytes);
+  prepare_jump_cache(cpu);
   stencil::reset_return_stack(cpu, generation.unknown_return);
 }
 
@@ -82,10 +72,6 @@ void synchronize_locked(Cpu& cpu) {
   Generation* generation = current.load(std::memory_order_relaxed);
   auto* old = static_cast<Generation*>(cpu.generation);
   if (generation == old) return;
-  if (old->lends(cpu.jump_cache)) {
-    drop_jump_cache(cpu.jump_cache, *old);
-    cpu.jump_cache = new_jump_cache(*generation);
-  }
   generation->threads++;
   cpu.generation = generation;
   release(old);
@@ -220,6 +206,11 @@ void start(const Options& requested) {
 }
 
 void attach(Cpu& cpu) {
+  // A few targets are spread over all of it: at once that is cheaper than a fault for each page.
+  void* p = mmap(nullptr, jump_cache_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  if (p == MAP_FAILED) fatal("cannot allocate a thread's branch cache", "raise the address space limit (ulimit -v)");
+  cpu.jump_cache = static_cast<aarch64::JumpCacheEntry*>(p);
+  prepare_jump_cache(cpu);
   cpu.leave_code = stencil::ferry_leave;
   stencil::make_return_stack(cpu);
   cpu.budget = block_budget;
@@ -231,20 +222,18 @@ void attach(Cpu& cpu) {
   Generation* generation = current.load(std::memory_order_relaxed);
   generation->threads++;
   cpu.generation = generation;
-  cpu.jump_cache = new_jump_cache(*generation);
-  forget_targets(cpu, *generation);
+  stencil::reset_return_stack(cpu, generation->unknown_return);
   watch_time(cpu);
 }
 
 void detach(Cpu& cpu) {
+  munmap(cpu.jump_cache, jump_cache_bytes);
   stencil::drop_return_stack(cpu);
   std::lock_guard guard(lock);
   std::erase(attached, &cpu);
   if (this_thread == &cpu) this_thread = nullptr;
   stop_watching_time(cpu);
-  auto* generation = static_cast<Generation*>(cpu.generation);
-  drop_jump_cache(cpu.jump_cache, *generation);
-  release(generation);
+  release(static_cast<Generation*>(cpu.generation));
   cpu.generation = nullptr;
 }
 

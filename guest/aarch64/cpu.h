@@ -18,7 +18,6 @@ struct JumpCacheEntry {
 
 // Two ways of so many entries, a power of two. What indirect branches look at is the first; what it had before is in the second.
 inline constexpr u32 jump_cache_size = 2048, jump_cache_ways = 2;
-inline constexpr size_t jump_cache_bytes = sizeof(JumpCacheEntry) * jump_cache_size * jump_cache_ways;
 // The only entry of a way that a target may be in: bits of a product in which all of its lower 32 bits take part. Functions that are called
 // in turn lie whole pages apart, and met in one entry when that was bits of their addresses: sqlite3 missed 370,000 times.
 inline constexpr u64 jump_cache_multiplier = 0x61c88647;

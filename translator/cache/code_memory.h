@@ -33,10 +33,6 @@ class CodeMemory {
   const u8* readable(u64 run) const { return run_ + (run - run_base()); }
   u64 run_base() const { return reinterpret_cast<u64>(run_); }
   size_t size() const { return size_; }
-  // Whether the tables were given this memory.
-  bool has_beside(const void* memory) const {
-    return reinterpret_cast<u64>(memory) - reinterpret_cast<u64>(mapping_) < mapping_size_;
-  }
   bool contains(u64 run) const { return run - run_base() < size_; }
 
   // Commits [from, from + length) in steps ahead of use, so that writing does not fault page by page.

@@ -26,8 +26,7 @@ Generation::Generation(size_t code_size)
       regions(tables, code_size),
       code(code_size, tables),
       map(tables),
-      scratch(static_cast<u8*>(tables.take(scratch_size)), scratch_size),
-      branch_cache(static_cast<aarch64::JumpCacheEntry*>(tables.take(aarch64::jump_cache_bytes))) {
+      scratch(static_cast<u8*>(tables.take(scratch_size)), scratch_size) {
   const stencil::Library& library = stencil::library();
   code.commit(0);
   memcpy(code.writable(code.run_base()), library.constants, library.constants_size);

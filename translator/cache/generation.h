@@ -7,7 +7,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "guest/aarch64/cpu.h"
 #include "translator/cache/block_map.h"
 #include "translator/cache/chunked_array.h"
 #include "translator/cache/code_memory.h"
@@ -46,8 +45,7 @@ class Generation {
   explicit Generation(size_t code_size);
 
   static constexpr size_t scratch_size = 64 * 1024;
-  // What they expect of it comes with the code's memory.
-  ChunkMemory tables{BlockMap::small_tables + scratch_size + aarch64::jump_cache_bytes};
+  ChunkMemory tables{BlockMap::small_tables + scratch_size};  // what they expect of it comes with the code's memory
   ChunkedArray<Block> blocks;
   ChunkedArray<u16> offsets;
   ChunkedArray<Edge> edges;
@@ -55,11 +53,7 @@ class Generation {
   RegionTable regions;
   CodeMemory code;
   BlockMap map;
-  // Memory for others, to whom pages of their own would be dearer: to read into; and, to any one thread at a time, a branch cache, null
-  // while that has it.
-  std::span<u8> scratch;
-  aarch64::JumpCacheEntry* branch_cache;
-  bool lends(const aarch64::JumpCacheEntry* cache) const { return code.has_beside(cache); }
+  std::span<u8> scratch;     // for whoever fills it
   size_t used = 0;           // bytes of code memory
   u64 constants;             // run address of the stencil library's constants
   u64 link_stub, poll_stub;  // run addresses: what thunks call
