@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "guest/check.h"
@@ -55,10 +56,10 @@ unsigned long next_protected_descriptor(unsigned long begin, unsigned long end) 
 }
 
 int take_descriptor(int fd, bool close_on_exec) {
-  // As high as the limit allows, but not so high that the kernel's table must grow by much for it.
+  // As high as the limit allows, but not so high that the kernel's table must grow by much for it: programs use the lowest.
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
-  int lowest = files.rlim_cur > 1024 ? 1000 : files.rlim_cur > 64 ? static_cast<int>(files.rlim_cur) - 24 : 3;
+  int lowest = files.rlim_cur > 1024 ? 1000 : std::max(3, static_cast<int>(files.rlim_cur) - limit);
   int high = fcntl(fd, close_on_exec ? F_DUPFD_CLOEXEC : F_DUPFD, lowest);
   if (high < 0) return -1;
   close(fd);

@@ -57,6 +57,7 @@ struct Tier {
   std::unique_ptr<optimizer::Heat> heat = std::make_unique<optimizer::Heat>();
   optimizer::BranchProfile branches;
   optimizer::StoreReader store;
+  pid_t process = getpid();  // whose descriptors the store's is one of: a child may have others and this memory
   std::string store_directory, store_identity;  // empty: none is to be used
   optimizer::MadeAhead made_ahead;
   std::unique_ptr<optimizer::Client> client;
@@ -118,6 +119,7 @@ bool install_locked(u64 base, const Region& region) {
 // Under the lock: opens the store that the writer has put in the place of ours, or has made since this process began.
 void refresh_store() {
   if (tier->store_directory.empty() || (tier->store.is_open() && !tier->store.is_replaced())) return;
+  if (tier->process != getpid()) return;
   tier->store.close();
   tier->made_ahead.clear();
   tier->store.open(tier->store_directory, tier->store_identity, false);
@@ -254,6 +256,7 @@ void start_optimizer(optimizer::ClientOptions client) {
   tier->client = std::make_unique<optimizer::Client>(std::move(client));
 }
 
+static_assert(Generation::scratch_size >= optimizer::StoreReader::buffer_size);
 void use_scratch_of(const Generation& generation) {
   if (tier != nullptr) tier->store.read_into(generation.scratch);
 }
@@ -362,6 +365,7 @@ u64 visit_waiting(Generation& generation, u64 pc, bool hot) {
 
 void forget_requests() {
   if (tier == nullptr) return;
+  tier->process = getpid();
   tier->asked.clear();
   // Not freed: that would write to all the pages that its parts are on, which the parent has too.
   (void)tier->heat.release();

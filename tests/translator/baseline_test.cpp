@@ -188,7 +188,8 @@ TEST_F(Baseline, InvalidatedCodeIsTranslatedAgain) {
   }
 }
 
-// However often it is rewritten: neither the branch cache nor what was linked with the first translation leads past all later ones.
+// However often it is rewritten: neither the branch cache nor what was linked with any translation leads past all later ones. The first of
+// them leads to the latest, and all others to the first.
 TEST_F(Baseline, RewrittenCodeIsReachedAtOnce) {
   Code caller, function;
   caller.add("blr", "rn=5").add("svc");
@@ -199,6 +200,7 @@ TEST_F(Baseline, RewrittenCodeIsReachedAtOnce) {
   auto& generation = *static_cast<cache::Generation*>(guest.cpu.generation);
   u64 first = generation.map.find(function.begin());
   auto leads = [&] { return stencil::patchable_bytes(generation.code.readable(first)); };
+  u64 second = 0, second_leads = 0;
   for (u32 i = 2; i < 8; i++) {
     function.replace(0, "add_imm", "sf=1 imm12=" + std::to_string(i) + " rn=0 rd=0");
     function.invalidate(0);
@@ -210,6 +212,10 @@ TEST_F(Baseline, RewrittenCodeIsReachedAtOnce) {
     const aarch64::JumpCacheEntry& known = guest.cpu.jump_cache[aarch64::jump_cache_index(function.begin())];
     EXPECT_EQ(function.begin(), known.pc);
     EXPECT_EQ(generation.map.find(function.begin()), reinterpret_cast<u64>(known.code));
+    if (i == 2) second = generation.map.find(function.begin());
+    u64 bytes = stencil::patchable_bytes(generation.code.readable(second));
+    if (i == 3) second_leads = bytes;
+    if (i > 3) EXPECT_EQ(second_leads, bytes);
   }
 }
 

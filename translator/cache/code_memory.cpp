@@ -14,7 +14,7 @@
 namespace ferry::cache {
 
 namespace {
-// Small pages are committed so many bytes at a time, or one part in so many of what is in use; not more than the caches hold until they
+// Where pages are small, they are committed so many bytes at a time, or one part in so many of what is in use; not more than the caches hold until they
 // are written.
 constexpr size_t least_commit = 16 * 1024, most_commit = 64 * 1024, commit_part = 16;
 // Before the code, for the tables: what those of bash take, whose code fills the rest of the first huge page.

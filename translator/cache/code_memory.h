@@ -35,7 +35,7 @@ class CodeMemory {
   size_t size() const { return size_; }
   bool contains(u64 run) const { return run - run_base() < size_; }
 
-  // Commits [from, from + length) in steps ahead of use, so that writing does not fault page by page.
+  // Commits from the offset on in steps ahead of use, so that writing does not fault page by page.
   void commit(size_t offset);
   // Likewise, step by step: what comes may be longer than one.
   void commit_up_to(size_t end) {

@@ -230,9 +230,10 @@ u64 Generation::make_stale(u64 pc, u32 entry, u32 thunk) {
 }
 
 void Generation::replace_stale(u64 pc, u64 stale, u64 to) {
-  redirect(stale, to);
   auto first = first_stale_.find(pc);
-  if (first != first_stale_.end() && first->second != stale) redirect(first->second, to);
+  if (first == first_stale_.end() || first->second == stale) return redirect(stale, to);
+  redirect(first->second, to);
+  redirect(stale, first->second);
 }
 
 }  // namespace ferry::cache

@@ -97,8 +97,8 @@ class Generation {
   // Makes the code at one run address a jump to that at another, with and without carried registers.
   void redirect(u64 from, u64 to);
   void redirect(const Edge& edge, u64 to);
-  // Dropped code of the block at pc becomes a jump to its new code, and so does what was dropped of it first: what leads there would
-  // otherwise pass all that has been dropped since.
+  // Dropped code of the block at pc becomes a jump to its new code: by way of what was dropped of it first, so that what leads to any of it
+  // passes two jumps at most, however often the code is rewritten.
   void replace_stale(u64 pc, u64 stale, u64 code);
 
   // As it began: for code that is translated to be kept, and not run. There are no regions.

@@ -2,6 +2,7 @@
 
 #include <elf.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -126,7 +127,9 @@ void StoreReader::close() {
   mapping_.unmap();
   if (fd_ < 0) return;
   keeper_.release(fd_);
-  ::close(std::exchange(fd_, -1));
+  // A thread that has other descriptors (CLONE_FILES, unshare(2)) may have a file of the guest's there.
+  if (struct stat status; fstat(fd_, &status) == 0 && status.st_ino == inode_) ::close(fd_);
+  fd_ = -1;
 }
 
 bool StoreReader::open(const std::string& directory, std::string_view identity, bool secure) {
@@ -145,7 +148,10 @@ bool StoreReader::open(const std::string& directory, std::string_view identity, 
     return false;
   }
   auto mapped = mapping_.map(*file, identity_hash(identity));
-  if (mapped && keeper_.take != nullptr) fd_ = keeper_.take(*file);
+  if (struct stat status; mapped && keeper_.take != nullptr && fstat(*file, &status) == 0) {
+    inode_ = status.st_ino;
+    fd_ = keeper_.take(*file);
+  }
   if (fd_ < 0) ::close(*file);
   if (!mapped) {
     warn(directory + "/" + name + " " + mapped.error().text +

@@ -1,5 +1,5 @@
-// The persistent store, as a guest's process sees it: the regions that earlier runs paid for, in one file that is mapped read-only
-// and found by entry_key(). The optimiser's process is its only writer (store_writer.h); a reader needs no lock. store_format.h
+// The persistent store, as a guest's process sees it: the regions and pages that earlier runs paid for, in one file, found by entry_key()
+// and page_key(). The optimiser's process is its only writer (store_writer.h); a reader needs no lock. store_format.h
 // says what the file looks like and why a torn, cut or altered one is never executed.
 #pragma once
 #include <expected>
@@ -66,8 +66,8 @@ class StoreReader {
   StoreReader& operator=(const StoreReader&) = delete;
 
   // False: there is none, or none that may be used; what is wrong with one that exists goes into the log,
-  // once until it is something else. `directory` may be empty. `secure`: AT_SECURE; then nothing is used. Eight system calls when there
-  // is one, one when there is none.
+  // once until it is something else. `directory` may be empty. `secure`: AT_SECURE; then nothing is used. A dozen system calls when
+  // there is one, one when there is none.
   bool open(const std::string& directory, std::string_view identity, bool secure);
   void close();
   bool is_open() const { return mapping_.is_mapped(); }
@@ -104,6 +104,7 @@ class StoreReader {
   StoreDescriptor keeper_;
   StoreMapping mapping_;
   int fd_ = -1;  // of the mapping's file
+  u64 inode_ = 0;
   std::span<u8> buffer_;
   size_t used_ = 0;     // by what is readable
   std::string warned_;  // about what, since a store was last open: open() is tried again and again

@@ -57,7 +57,7 @@ struct StoreItem {
 std::vector<StoreItem> list_stores(int directory);
 std::vector<std::string> list_unfinished(int directory);
 
-// A record, in the mapping. Its checksum holds.
+// A record, in the mapping or where it was read to. Its checksum holds.
 struct StoreRecord {
   u64 position;
   RecordKind kind;
