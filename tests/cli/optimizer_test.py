@@ -76,7 +76,7 @@ def wait_until(what):
 
 
 atexit.register(end_them)
-with tempfile.TemporaryDirectory() as directory:
+with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
     cache = f"{directory}/cache"
 
     # The first hot loop starts it, the store keeps what it made, and the guest sees nothing of it.

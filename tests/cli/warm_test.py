@@ -67,7 +67,7 @@ def refuses(status, word, *arguments):
     assert found == status and out == "" and error.startswith("ferry: ") and error.count("\n") == 1 and word in error, (arguments, found, out, error)
 
 
-with tempfile.TemporaryDirectory() as name:
+with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
     folder = pathlib.Path(name)
     tree = folder / "tree"
     (tree / "usr/bin").mkdir(parents=True)

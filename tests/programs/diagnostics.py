@@ -80,7 +80,7 @@ def read_jitdump(path):
 
 
 def test_jitdump(ferry, program):
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         done = run(ferry, ["--jitdump", "--no-cache"], program, env=os.environ | {"TMPDIR": directory})
         parent, child = processes(done)
         dumps = sorted(pathlib.Path(directory).glob("ferry-jit-*/jit-*.dump"), key=lambda path: path.stat().st_ctime_ns)
@@ -114,7 +114,7 @@ def work_until(ferry, options, program, directory, ready):
 
 
 def test_regions(ferry, program):
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         shown = pathlib.Path(directory) / "shown"
         log = pathlib.Path(directory) / "log"
         options = ["--optimizer-idle", "1", "--dump-regions", str(shown), "--log", "regions", "--log-file", str(log)]
@@ -137,7 +137,7 @@ def counters(text):
 
 
 def test_stats(ferry, program):
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         log = pathlib.Path(directory) / "log"
         options = ["--optimizer-idle", "1", "--log", "regions", "--log-file", str(log), "--stats"]
         placed = lambda: log.exists() and "put in place" in log.read_text()
