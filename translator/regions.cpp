@@ -84,11 +84,7 @@ void renew_branch_cache(const cache::Generation& generation, const Region& regio
   if (this_thread == nullptr || this_thread->generation != &generation) return;
   for (const optimizer::Entry& entry : region.entries) {
     u64 pc = base + entry.offset;
-    for (u32 way = 0; way < aarch64::jump_cache_ways && entry.in_map; way++) {
-      aarch64::JumpCacheEntry& known =
-          this_thread->jump_cache[way * aarch64::jump_cache_size + aarch64::jump_cache_index(pc)];
-      if (known.pc == pc) known.code = reinterpret_cast<const void*>(generation.map.find(pc));
-    }
+    if (entry.in_map) renew_target(*this_thread, pc, generation.map.find(pc));
   }
 }
 

@@ -25,6 +25,14 @@ void flush_generation();                                     // a new one becaus
 u64 translate_block(cache::Generation& generation, u64 pc);  // its code; 0 after a fetch fault
 void note_translated(u64 begin, u64 end);                    // guest code whose changes invalidate() must hear of
 
+// By the thread itself: where its branch cache knows the guest pc, it leads to this code from now on.
+inline void renew_target(const Cpu& cpu, u64 pc, u64 code) {
+  for (u32 way = 0; way < aarch64::jump_cache_ways; way++) {
+    aarch64::JumpCacheEntry& known = cpu.jump_cache[way * aarch64::jump_cache_size + aarch64::jump_cache_index(pc)];
+    if (known.pc == pc) known.code = reinterpret_cast<const void*>(code);
+  }
+}
+
 inline bool budget_used_up(const Cpu& cpu) { return __atomic_load_n(&cpu.budget, __ATOMIC_RELAXED) < 0; }
 // A poll exit: renews the budget, and says whether somebody asked for it.
 bool poll_wanted(Cpu& cpu);

@@ -117,10 +117,7 @@ void replace_stale(const Cpu& cpu, u64 stale, u64 code) {
   std::lock_guard guard(lock);
   if (stale == code || !generation->code.contains(stale) || generation->map.find(cpu.pc) != code) return;
   generation->replace_stale(cpu.pc, stale, code);
-  for (u32 way = 0; way < aarch64::jump_cache_ways; way++) {
-    aarch64::JumpCacheEntry& known = cpu.jump_cache[way * aarch64::jump_cache_size + aarch64::jump_cache_index(cpu.pc)];
-    if (known.pc == cpu.pc) known.code = reinterpret_cast<const void*>(code);
-  }
+  renew_target(cpu, cpu.pc, code);
 }
 
 // Under the lock: a loop inside a dropped region goes on until it polls.

@@ -137,5 +137,8 @@ std::optional<StoreRecord> find_page_record(std::span<const u64> index, u64 key,
   });
   return newest;
 }
+inline std::optional<StoreRecord> find_page_record(const StoreMapping& mapping, u64 key) {
+  return find_page_record(mapping.index(), key, [&](u64 position) { return mapping.record_at(position); });
+}
 
 }  // namespace ferry::optimizer

@@ -309,14 +309,14 @@ bool StoreWriter::add_page(u64 page_key, std::span<const u8> page) {
 
 std::span<const u8> StoreWriter::find_page(u64 page_key) const {
   if (!mapping_.is_mapped()) return {};
-  auto record = find_page_record(mapping_.index(), page_key, [this](u64 at) { return mapping_.record_at(at); });
+  auto record = find_page_record(mapping_, page_key);
   return record ? record->payload : std::span<const u8>{};
 }
 
 // Nothing leads to it any more; a reader that has it goes on with it.
 void StoreWriter::drop_page(u64 page_key) {
   std::span<const u64> index = mapping_.index();
-  auto record = find_page_record(index, page_key, [this](u64 at) { return mapping_.record_at(at); });
+  auto record = find_page_record(mapping_, page_key);
   if (!record) return;
   u32 tag = slot_tag(page_key, KeyKind::request), bits = static_cast<u32>(__builtin_ctzl(index.size()));
   for (u32 probe = 0; probe < max_probes; ++probe) {
