@@ -19,9 +19,17 @@ bool is_part_of_address(Value* value, int depth) {
                        (match(value, m_Shl(m_Value(), m_ConstantInt(shift))) && shift <= 3));
 }
 
-Value* bring(Value* value, Instruction& access, int depth) {
+// Whether the fault edge wants the value, so that it is in a register at the access in any case.
+bool is_wanted_at_fault(const Value& value, const llvm::CallBrInst& access) {
+  return llvm::any_of(value.users(), [&](const llvm::User* user) {
+    return llvm::cast<Instruction>(user)->getParent() == access.getIndirectDest(0);
+  });
+}
+
+Value* bring(Value* value, llvm::CallBrInst& access, int depth) {
   auto* instruction = llvm::dyn_cast<Instruction>(value);
   if (instruction == nullptr || depth == 3 || !is_part_of_address(value, depth)) return value;
+  if (is_wanted_at_fault(*instruction, access)) return value;
   Instruction* copy = instruction->clone();
   for (unsigned i = 0; i < copy->getNumOperands(); i++)
     copy->setOperand(i, bring(copy->getOperand(i), access, depth + 1));

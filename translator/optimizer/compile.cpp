@@ -35,6 +35,7 @@
 #include "translator/optimizer/lanes.h"
 #include "translator/optimizer/lift.h"
 #include "translator/optimizer/listing.h"
+#include "translator/optimizer/loop_entries.h"
 #include "translator/optimizer/loop_exits.h"
 #include "translator/optimizer/nan_checks.h"
 #include "translator/optimizer/pack.h"
@@ -109,6 +110,7 @@ struct Compiler::State {
     passes.addPass(llvm::EarlyCSEPass());
     passes.addPass(llvm::InstCombinePass(llvm::InstCombineOptions().setVerifyFixpoint(false)));
     passes.addPass(llvm::SimplifyCFGPass());
+    passes.addPass(LoopEntriesPass());
     passes.addPass(NanChecksPass());
     passes.addPass(LanesPass());
     passes.addPass(ColdCodePass());

@@ -269,14 +269,26 @@ class Reader {
 }  // namespace
 
 void settle_fault_states(llvm::Function& function, std::vector<LiftedFault>& faults) {
+  std::vector<std::pair<llvm::IntrinsicInst*, size_t>> maps;
+  std::vector<bool> is_taken(faults.size());
   for (llvm::BasicBlock& block : function) {
-    for (llvm::Instruction& instruction : llvm::make_early_inc_range(block)) {
+    for (llvm::Instruction& instruction : block) {
       auto* map = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction);
       if (map == nullptr || map->getIntrinsicID() != llvm::Intrinsic::experimental_stackmap) continue;
-      Settler(*map).settle(faults.at(llvm::cast<llvm::ConstantInt>(map->getArgOperand(0))->getZExtValue()));
+      size_t number = llvm::cast<llvm::ConstantInt>(map->getArgOperand(0))->getZExtValue();
+      if (is_taken.at(number)) {
+        // Of an access that was made twice (LoopEntriesPass): the same is wanted there, and may be elsewhere.
+        map->setArgOperand(0, llvm::ConstantInt::get(map->getArgOperand(0)->getType(), faults.size()));
+        faults.push_back(LiftedFault(faults[number]));
+        number = faults.size() - 1;
+      } else {
+        is_taken[number] = true;
+      }
+      maps.push_back({map, number});
       break;
     }
   }
+  for (auto [map, number] : maps) Settler(*map).settle(faults[number]);
 }
 
 bool read_fault_states(llvm::StringRef section, u32 function, const std::vector<LiftedFault>& faults, Region& region,

@@ -6,6 +6,7 @@
 #include "llvm/Support/CommandLine.h"
 #include "translator/optimizer/accesses.h"
 #include "translator/optimizer/frame.h"
+#include "translator/optimizer/fused_compares.h"
 
 namespace ferry::optimizer {
 
@@ -115,7 +116,7 @@ void choose_passes() {
   }
 }
 
-// What TargetMachine::addPassesToEmitFile() adds, and passes of our own: frame.h, and accesses.h when all else is done.
+// What TargetMachine::addPassesToEmitFile() adds, and passes of our own: frame.h, and fused_compares.h and accesses.h when all else is done.
 bool add_generator(llvm::legacy::PassManager& to, llvm::TargetMachine& machine, llvm::raw_pwrite_stream& stream) {
   auto& target = static_cast<llvm::LLVMTargetMachine&>(machine);
   Chooser chosen(to);
@@ -128,6 +129,7 @@ bool add_generator(llvm::legacy::PassManager& to, llvm::TargetMachine& machine, 
   to.add(make_frame_pass());
   config->insertPass(&llvm::PrologEpilogCodeInserterID, make_no_prologue_pass());
   config->addMachinePasses();
+  to.add(make_compare_pass());
   to.add(make_access_pass());
   config->setInitialized();
   if (target.addAsmPrinter(to, stream, nullptr, llvm::CodeGenFileType::ObjectFile, info->getMMI().getContext()))

@@ -9,6 +9,7 @@
 #include "llvm/AsmParser/Parser.h"
 #include "llvm/ExecutionEngine/GenericValue.h"
 #include "llvm/ExecutionEngine/Interpreter.h"
+#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/Module.h"
@@ -22,6 +23,7 @@
 #include "guest/types.h"
 #include "tests/translator/aarch64/case_generator.h"
 #include "translator/optimizer/cold_code.h"
+#include "translator/optimizer/loop_entries.h"
 #include "translator/optimizer/loop_exits.h"
 
 namespace ferry::optimizer {
@@ -44,6 +46,8 @@ class Shape {
 
   void move() { apply(ColdCodePass()); }
   void move_out_of_loops() { apply(LoopExitsPass()); }
+  void split_loop_entries() { apply(LoopEntriesPass()); }
+  void split_loop_entries_and_move() { split_loop_entries(), move(); }
 
   template <class Pass>
   void apply(Pass pass) {
@@ -71,6 +75,7 @@ class Shape {
 
   // Uses the module up.
   std::unique_ptr<llvm::ExecutionEngine> interpreter() {
+    stand_in_for_accesses();
     std::string problem;
     auto* engine = llvm::EngineBuilder(std::move(module_))
                        .setEngineKind(llvm::EngineKind::Interpreter)
@@ -81,6 +86,20 @@ class Shape {
   }
 
  private:
+  // The interpreter knows no callbr. An access at %c faults, and what is anywhere else comes of where it is.
+  void stand_in_for_accesses() {
+    for (llvm::BasicBlock& block : function()) {
+      auto* access = llvm::dyn_cast<llvm::CallBrInst>(block.getTerminator());
+      if (access == nullptr) continue;
+      llvm::IRBuilder<> builder(access);
+      llvm::Value* address = builder.CreatePtrToInt(access->getArgOperand(0), builder.getInt64Ty());
+      access->replaceAllUsesWith(builder.CreateMul(address, builder.getInt64(7)));
+      builder.CreateCondBr(builder.CreateICmpEQ(address, function().getArg(3)), access->getIndirectDest(0),
+                           access->getDefaultDest());
+      access->eraseFromParent();
+    }
+  }
+
   llvm::LLVMContext context_;
   std::unique_ptr<llvm::Module> module_;
 };
@@ -474,6 +493,83 @@ TEST(LoopExits, WhatOnlyTheOuterLoopWants) {
     if (opcode == llvm::Instruction::Mul || opcode == llvm::Instruction::Xor || instruction.getName() == "sum")
       EXPECT_FALSE(llvm::is_contained(llvm::successors(instruction.getParent()), instruction.getParent()));
   }
+}
+
+// A loop that begins with accesses, whose edges want what is from before the loop the first time around. Two ways lead into it.
+const std::string accesses = R"(
+define void @f(ptr %out, i64 %a, i64 %b, i64 %c) {
+  %at1 = getelementptr i64, ptr %out, i64 1
+  %at2 = getelementptr i64, ptr %out, i64 2
+  %at3 = getelementptr i64, ptr %out, i64 3
+  %short = icmp ult i64 %b, 100
+  br i1 %short, label %near, label %far
+near:
+  br label %head
+far:
+  br label %head
+head:
+  %i = phi i64 [ %a, %near ], [ 0, %far ], [ %next, %back ]
+  %kind = phi i64 [ 1, %near ], [ 5, %far ], [ 2, %back ]
+  %flags = phi i64 [ %b, %near ], [ %a, %far ], [ %both, %back ]
+  %before = phi i64 [ 99, %near ], [ %b, %far ], [ %x, %back ]
+  %p = inttoptr i64 %i to ptr
+  %x = callbr i64 asm sideeffect "load", "=r,*m,!i"(ptr elementtype(i64) %p) to label %second [label %fault]
+second:
+  %i1 = add i64 %i, 1
+  %p1 = inttoptr i64 %i1 to ptr
+  %y = callbr i64 asm sideeffect "load", "=r,*m,!i"(ptr elementtype(i64) %p1) to label %back [label %fault1]
+back:
+  %both = add i64 %x, %y
+  store i64 %both, ptr %at3
+  %next = add i64 %i, 3
+  %more = icmp ult i64 %next, 300
+  br i1 %more, label %head, label %exit
+fault:
+  store i64 %kind, ptr %out
+  store i64 %flags, ptr %at1
+  store i64 %before, ptr %at2
+  ret void
+fault1:
+  store i64 %kind, ptr %out
+  store i64 %flags, ptr %at1
+  store i64 %x, ptr %at2
+  ret void
+exit:
+  store i64 %next, ptr %out
+  store i64 %y, ptr %at1
+  ret void
+})";
+
+bool is_access(const llvm::Instruction& instruction) { return llvm::isa<llvm::CallBrInst>(instruction); }
+
+TEST(LoopEntries, TheLoopNeedNotKnowWhetherItIsTheFirstTimeAround) {
+  expect_same(accesses, &Shape::split_loop_entries);
+  expect_same(accesses, &Shape::split_loop_entries_and_move);
+  Shape moved(accesses), split(accesses);
+  ASSERT_TRUE(moved.good() && split.good());
+  moved.move(), split.split_loop_entries_and_move();
+  auto numbers_edges = [](const llvm::Instruction& i) {
+    return llvm::isa<llvm::PHINode>(i) && i.getType()->isIntegerTy(8);
+  };
+  EXPECT_EQ(moved.count(is_access, false), 2);
+  EXPECT_EQ(moved.count(numbers_edges, false), 1);
+  EXPECT_EQ(split.count(is_access, false), 4);
+  // Of the two ways in there is one still, in front of the loop.
+  for (const llvm::Instruction& instruction : llvm::instructions(split.function())) {
+    if (numbers_edges(instruction)) EXPECT_EQ(instruction.getNumOperands(), 2u);
+  }
+}
+
+// Where the edges want nothing of the kind, accesses are made once: all that comes from before has a use in the loop.
+TEST(LoopEntries, OtherLoopsStayAsTheyAre) {
+  std::string text = accesses;
+  text.replace(text.find("store i64 %both, ptr %at3"), 25,
+               "%all = add i64 %kind, %flags\n %all1 = add i64 %all, %before\n store i64 %all1, ptr %at3");
+  expect_same(text, &Shape::split_loop_entries);
+  Shape shape(text);
+  ASSERT_TRUE(shape.good());
+  shape.split_loop_entries();
+  EXPECT_EQ(shape.count(is_access, false), 2);
 }
 
 // What a condition kept from being computed is not computed anew without it.
