@@ -63,6 +63,8 @@ struct Tier {
   std::unique_ptr<optimizer::Client> client;
   Compile compile;
   std::unordered_map<u64, Asked> asked;  // by the client's id
+  std::optional<optimizer::Mappings> mappings;
+  u64 changes = 0;  // of what is executable
 };
 Tier* tier;
 
@@ -224,8 +226,24 @@ bool is_asked_for(u64 pc) {
   return std::ranges::any_of(tier->asked, [&](const auto& each) { return holds(each.second.request, pc); });
 }
 
+// Where the code at pc comes from. The kernel is asked anew only when something executable has changed since: it takes as long as to form
+// a small region.
+optimizer::Mapping mapping_of(u64 pc) {
+  u64 changes;
+  {
+    std::lock_guard guard(lock);
+    if (tier->mappings) return tier->mappings->find(pc);
+    changes = tier->changes;
+  }
+  optimizer::Mappings now;
+  std::lock_guard guard(lock);
+  optimizer::Mapping mapping = now.find(pc);
+  if (tier->changes == changes) tier->mappings = std::move(now);
+  return mapping;
+}
+
 void become_hot(u64 pc) {
-  optimizer::Mapping mapping = optimizer::Mappings{}.find(pc);
+  optimizer::Mapping mapping = mapping_of(pc);
   std::optional<Request> request;
   {
     std::lock_guard guard(lock);
@@ -302,14 +320,13 @@ void hand_in_heat() {
     warm = tier->heat->warm(warm_samples, warm_blocks);
   }
   if (warm.empty()) return;
-  optimizer::Mappings mappings;
   for (const auto& [pc, samples] : warm) {
     auto same = std::ranges::find_if(requests, [pc](const Request& request) { return holds(request, pc); });
     if (same != requests.end()) {
       same->heat += samples;
       continue;
     }
-    optimizer::Mapping mapping = mappings.find(pc);
+    optimizer::Mapping mapping = mapping_of(pc);
     if (!mapping.unchanging || requests.size() == warm_requests) continue;
     std::lock_guard guard(lock);
     if (std::optional<Request> request = form_locked(pc, samples, mapping)) requests.push_back(std::move(*request));
@@ -357,6 +374,12 @@ u64 visit_waiting(Generation& generation, u64 pc, bool hot) {
   install_stored(generation, pc);
   tell_worth_a_region(pc);
   return generation.map.find(pc);
+}
+
+void executable_changed() {
+  if (tier == nullptr) return;
+  tier->mappings.reset();
+  tier->changes++;
 }
 
 void forget_requests() {

@@ -62,6 +62,9 @@ void hand_in_notes(const std::function<void(int fd)>& write, bool much);
 
 void forget_requests();  // in a forked child, under the lock
 
+// Under the lock: what the guest may execute, and so perhaps where it comes from, is no longer what it was.
+void executable_changed();
+
 // What is read from the store goes into its scratch from now on.
 void use_scratch_of(const cache::Generation& generation);
 

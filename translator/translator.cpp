@@ -311,6 +311,7 @@ void set_executable(GuestAddr begin, GuestAddr end, bool executable) {
   {
     std::lock_guard guard(lock);
     executable_ranges.set(raw(begin), raw(end), executable);
+    executable_changed();
   }
   if (!executable) invalidate(begin, end);
 }

@@ -46,6 +46,10 @@ std::optional<RowId> row_named(std::string_view name);
 // Instruction::control of a row.
 semantic::Control control_of(RowId row);
 
+// False where the next instruction surely follows: only branches, exceptions and system instructions lead elsewhere. DDI 0487 C4.1, op0
+// of 101x.
+constexpr bool may_lead_away(u32 word) { return (word & 0x1c000000) == 0x14000000; }
+
 // The semantic function as a plain call; nullptr when unallocated.
 semantic::ReferenceFunction reference(const Instruction& instruction);
 

@@ -21,7 +21,7 @@ class ExecutedCode : public Code {
  private:
   static constexpr u64 page_size = 4096;
   struct Page {
-    std::array<u32, page_size / 4> words{};
+    std::array<u32, page_size / 4> words;
     std::bitset<page_size / 4> executed;
   };
   const Page& page_of(u64 number);

@@ -124,11 +124,12 @@ class Former {
     }
   }
 
-  // One basic block, up to `limit` instructions.
-  Node scan(u64 begin, size_t limit) {
+  // One basic block, up to `limit` instructions; when it is `to_compile`, up to the first that cannot be.
+  Node scan(u64 begin, size_t limit, bool to_compile = true) {
     Node node{begin, begin};
     u32 word;
     for (; (node.end - begin) / 4 < limit && word_at(node.end, word); node.end += 4) {
+      if (!to_compile && !aarch64::may_lead_away(word)) continue;
       aarch64::Instruction instruction;
       if (!aarch64::decode(word, GuestAddr{node.end}, instruction) ||
           !stencil::library().stencils[instruction.stencil].allocated)
@@ -237,7 +238,7 @@ class Former {
     begins.insert(last);
     Nodes nodes;
     for (auto at = begins.begin(); *at != last; ++at) {
-      Node node = scan(*at, (*std::next(at) - *at) / 4);
+      Node node = scan(*at, (*std::next(at) - *at) / 4, false);
       if (node.begin == node.end) continue;
       if (node.ends_in_jump) node.successors.clear();
       nodes.emplace(*at, std::move(node));
@@ -250,14 +251,14 @@ class Former {
     bool follows = false;
     for (u64 pc = first; pc < last; pc += 4) {
       u32 word;
+      bool is_there = word_at(pc, word);
+      if (is_there && !follows) begins.insert(pc);
+      follows = is_there;
+      if (!is_there || !aarch64::may_lead_away(word)) continue;
       aarch64::Instruction instruction;
-      if (!word_at(pc, word) || !aarch64::decode(word, GuestAddr{pc}, instruction)) {
-        follows = false;
-        continue;
-      }
-      if (!follows) begins.insert(pc);
-      follows = instruction.control == Control::next;
-      if (instruction.control != Control::branch && instruction.control != Control::jump) continue;
+      bool known = aarch64::decode(word, GuestAddr{pc}, instruction);
+      follows = known && instruction.control == Control::next;
+      if (!known || (instruction.control != Control::branch && instruction.control != Control::jump)) continue;
       if (u64 target = raw(instruction.target()); target >= first && target < last) begins.insert(target);
     }
     return begins;
@@ -312,7 +313,8 @@ class Former {
     if (last - first >= max_region_pages) return false;
     lowest_ = first;
     highest_ = last;
-    for (u64 pc = node.begin; pc < node.end; pc += 4) kept_.insert(pc);
+    auto after = kept_.lower_bound(node.begin);
+    for (u64 pc = node.begin; pc < node.end; pc += 4) after = std::next(kept_.insert(after, pc));
     return true;
   }
 
@@ -351,8 +353,9 @@ class Former {
           request.stretches.back().offset + 4 * request.stretches.back().words.size() != offset)
         request.stretches.push_back({offset, {}});
       request.stretches.back().words.push_back(word);
+      if (!is_indirect(word)) continue;
       for (const auto& [target, count] : input_.branches.of(pc)) {
-        if (is_indirect(word) && kept_.contains(target))
+        if (kept_.contains(target))
           request.indirect_targets.push_back({offset, static_cast<u32>(target - request.base)});
       }
     }

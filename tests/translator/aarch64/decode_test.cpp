@@ -126,6 +126,14 @@ TEST(Decode, NoWordHasTwoRowsAndTheTablesFindEveryRow) {
   EXPECT_GT(matched, words / 4);
 }
 
+TEST(Decode, OnlyOneGroupLeadsAway) {
+  for (const Row& row : aarch64::rows) {
+    if (aarch64::control_of(id_of(row)) == semantic::Control::next) continue;
+    EXPECT_EQ(row.pattern.mask & 0x1c000000, 0x1c000000u) << row.name;
+    EXPECT_TRUE(aarch64::may_lead_away(row.pattern.value)) << row.name;
+  }
+}
+
 TEST(Decode, ExcludedValuesDoNotMatch) {
   for (const Row& row : aarch64::rows) {
     for (int i = 0; i < row.pattern.field_count; i++) {
