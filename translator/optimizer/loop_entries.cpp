@@ -70,16 +70,24 @@ class Entry {
     return edge.getSinglePredecessor() == &from && llvm::succ_empty(&edge) && !llvm::isa<PHINode>(edge.front());
   }
 
-  // Whether the edge wants something of which the loop itself only carries what it was, for such edges.
+  // Whether the edge wants something of which the loop itself only carries what it was, for such edges. What an access of the time before
+  // has loaded is carried in any case: the next is in another register until it is there.
   bool depends_on_way(const BasicBlock& edge) const {
     return llvm::any_of(header_.phis(), [&](const PHINode& phi) {
       bool is_wanted = false;
+      if (!brings_more_than_loads(phi)) return false;
       for (const llvm::User* user : phi.users()) {
         const BasicBlock* block = llvm::cast<Instruction>(user)->getParent();
         if (!is_cold(*block)) return false;
         is_wanted |= block == &edge;
       }
       return is_wanted;
+    });
+  }
+
+  bool brings_more_than_loads(const PHINode& phi) const {
+    return llvm::any_of(phi.blocks(), [&](const BasicBlock* from) {
+      return loop_.contains(from) && !llvm::isa<CallBrInst>(phi.getIncomingValueForBlock(from));
     });
   }
 
