@@ -229,6 +229,7 @@ bool is_asked_for(u64 pc) {
 // Where the code at pc comes from. The kernel is asked anew only when something executable has changed since: it takes as long as to form
 // a small region.
 optimizer::Mapping mapping_of(u64 pc) {
+  if (tier == nullptr) return optimizer::Mappings{}.find(pc);
   u64 changes;
   {
     std::lock_guard guard(lock);
@@ -238,7 +239,7 @@ optimizer::Mapping mapping_of(u64 pc) {
   optimizer::Mappings now;
   std::lock_guard guard(lock);
   optimizer::Mapping mapping = now.find(pc);
-  if (tier->changes == changes) tier->mappings = std::move(now);
+  if (tier->changes == changes && now.known()) tier->mappings = std::move(now);
   return mapping;
 }
 
@@ -335,7 +336,7 @@ void hand_in_heat() {
 }
 
 std::optional<Request> form_region(u64 pc) {
-  optimizer::Mapping mapping = optimizer::Mappings{}.find(pc);
+  optimizer::Mapping mapping = mapping_of(pc);
   std::lock_guard guard(lock);
   return form_locked(pc, 0, mapping);
 }

@@ -310,8 +310,8 @@ void invalidate(GuestAddr begin, GuestAddr end) {
 void set_executable(GuestAddr begin, GuestAddr end, bool executable) {
   {
     std::lock_guard guard(lock);
+    if (executable || executable_ranges.overlaps(raw(begin), raw(end))) executable_changed();
     executable_ranges.set(raw(begin), raw(end), executable);
-    executable_changed();
   }
   if (!executable) invalidate(begin, end);
 }

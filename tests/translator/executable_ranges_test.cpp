@@ -12,6 +12,7 @@ namespace {
 TEST(ExecutableRanges, AllowEverythingWhileEmpty) {
   ExecutableRanges ranges;
   EXPECT_TRUE(ranges.allows(0x1000));
+  EXPECT_TRUE(ranges.overlaps(0x1000, 0x2000));
   ranges.set(0x1000, 0x2000, false);
   EXPECT_TRUE(ranges.allows(0x1000));
   ranges.set(0x5000, 0x6000, true);
@@ -41,6 +42,9 @@ TEST(ExecutableRanges, AgreeWithAFlagForEveryPage) {
       ASSERT_EQ(none || executable[page], ranges.allows(page * 4096)) << i << ": page " << page;
       ASSERT_EQ(none || executable[page], ranges.allows(page * 4096 + 4095)) << i << ": page " << page;
     }
+    u64 first = random() % pages, last = first + random() % (pages - first);
+    bool any = std::any_of(executable + first, executable + last + 1, std::identity{});
+    ASSERT_EQ(none || any, ranges.overlaps(first * 4096, (last + 1) * 4096)) << i << ": " << first << " to " << last;
   }
 }
 

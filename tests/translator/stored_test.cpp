@@ -1,6 +1,8 @@
 // Regions of the store in a guest's process: they come where a block is visited often or runs long, and only where the guest's code is
 // theirs.
 
+#include <fcntl.h>
+
 #include "tests/translator/guest_store.h"
 #include "translator/baseline/pages.h"
 #include "translator/optimizer/compile.h"
@@ -63,6 +65,48 @@ TEST_F(Stored, AreFoundWhereTheyCall) {
     ASSERT_EQ(21u, guest.cpu.x[0]);
   }
   EXPECT_LT(before, loaded());
+}
+
+// Requests say where the code comes from, as it is now: from memory, from a file, from a file's mapping that may change.
+TEST_F(Stored, RequestsKnowWhereTheirCodeComesFromNow) {
+  Code code;
+  add_function(code, 12, 3);
+  Guest guest;
+  std::string path = testing::TempDir() + "ferry-code-" + std::to_string(getpid());
+  int file = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
+  ASSERT_GE(file, 0);
+  ASSERT_EQ(ssize_t{4096}, ::write(file, reinterpret_cast<void*>(code.begin()), 4096));
+  GuestAddr begin{code.begin()}, end{code.begin() + 4096};
+  auto map = [&](int protection, int flags, int fd) {
+    void* page = mmap(reinterpret_cast<void*>(code.begin()), 4096, protection, MAP_FIXED | flags, fd, 0);
+    ASSERT_EQ(page, reinterpret_cast<void*>(code.begin()));
+    translator::set_executable(begin, end, true);
+  };
+  auto request = [&] {
+    guest.cpu.x[0] = 0;
+    EXPECT_EQ(ExitReason::syscall, guest.run(code.begin()).reason);
+    EXPECT_EQ(36u, guest.cpu.x[0]);
+    return translator::form_region(code.at(2)).value_or(optimizer::Request{});
+  };
+  EXPECT_EQ("", request().file);
+  map(PROT_READ, MAP_PRIVATE, file);
+  for (int i = 0; i < 2; i++) {
+    EXPECT_EQ(path, request().file);
+    EXPECT_TRUE(request().storable);
+  }
+  map(PROT_READ | PROT_WRITE, MAP_PRIVATE, file);
+  EXPECT_FALSE(request().storable);
+  map(PROT_READ, MAP_PRIVATE, file);
+  EXPECT_TRUE(request().storable);
+  // Taken away, and back as memory.
+  translator::set_executable(begin, end, false);
+  void* page = mmap(reinterpret_cast<void*>(code.begin()), 4096, PROT_READ | PROT_WRITE,
+                    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_EQ(ssize_t{4096}, pread(file, page, 4096, 0));
+  translator::set_executable(begin, end, true);
+  EXPECT_EQ("", request().file);
+  close(file);
+  unlink(path.c_str());
 }
 
 TEST_F(Stored, ComeToBlocksThatAreVisitedOften) {

@@ -46,8 +46,8 @@ std::optional<RowId> row_named(std::string_view name);
 // Instruction::control of a row.
 semantic::Control control_of(RowId row);
 
-// False where the next instruction surely follows: only branches, exceptions and system instructions lead elsewhere. DDI 0487 C4.1, op0
-// of 101x.
+// Whether the word is in the group of branches, exceptions and system instructions (DDI 0487 C4.1, op0 of 101x): behind an instruction
+// of another the next follows.
 constexpr bool may_lead_away(u32 word) { return (word & 0x1c000000) == 0x14000000; }
 
 // The semantic function as a plain call; nullptr when unallocated.

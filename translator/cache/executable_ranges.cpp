@@ -17,6 +17,12 @@ void ExecutableRanges::set(u64 begin, u64 end, bool executable) {
   edges_.insert(first, edges, edges + count);
 }
 
+bool ExecutableRanges::overlaps(u64 begin, u64 end) const {
+  if (edges_.empty()) return true;
+  auto after = std::ranges::upper_bound(edges_, begin);
+  return (after - edges_.begin()) % 2 != 0 || (after != edges_.end() && *after < end);
+}
+
 bool ExecutableRanges::look_up(u64 address) const {
   if (edges_.empty()) return true;
   auto after = std::ranges::upper_bound(edges_, address);

@@ -13,6 +13,7 @@ class ExecutableRanges {
 
   // True for every address while the set is empty: whoever runs code in plain memory declares nothing.
   bool allows(u64 address) const { return address - allowed_begin_ < allowed_size_ || look_up(address); }
+  bool overlaps(u64 begin, u64 end) const;  // whether any address in [begin, end) is allowed
 
  private:
   bool look_up(u64 address) const;

@@ -19,7 +19,7 @@ bool is_part_of_address(Value* value, int depth) {
                        (match(value, m_Shl(m_Value(), m_ConstantInt(shift))) && shift <= 3));
 }
 
-// Whether the fault edge wants the value, so that it is in a register at the access in any case.
+// Whether the fault edge wants the value, so that it is kept somewhere, mostly in a register, in any case.
 bool is_wanted_at_fault(const Value& value, const llvm::CallBrInst& access) {
   return llvm::any_of(value.users(), [&](const llvm::User* user) {
     return llvm::cast<Instruction>(user)->getParent() == access.getIndirectDest(0);

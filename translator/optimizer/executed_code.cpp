@@ -17,7 +17,10 @@ const ExecutedCode::Page& ExecutedCode::page_of(u64 number) {
   std::unique_ptr<Page>& page = pages_[number];
   if (page != nullptr) return *page;
   page = std::make_unique_for_overwrite<Page>();
-  if (!copy_from_guest(page->words.data(), GuestAddr{number * page_size}, page_size)) return page->words = {}, *page;
+  if (!copy_from_guest(page->words.data(), GuestAddr{number * page_size}, page_size)) {
+    page->words = {};
+    return *page;
+  }
   auto mark = [&](u64 begin, u64 end) {
     for (u64 pc = std::max(begin, number * page_size); pc < std::min(end, (number + 1) * page_size); pc += 4)
       page->executed.set(pc % page_size / 4);

@@ -269,6 +269,7 @@ class Reader {
 }  // namespace
 
 void settle_fault_states(llvm::Function& function, std::vector<LiftedFault>& faults) {
+  // All of them first: settling one changes what a second of its number would be a copy of.
   std::vector<std::pair<llvm::IntrinsicInst*, size_t>> maps;
   std::vector<bool> is_taken(faults.size());
   for (llvm::BasicBlock& block : function) {
@@ -279,7 +280,7 @@ void settle_fault_states(llvm::Function& function, std::vector<LiftedFault>& fau
       if (is_taken.at(number)) {
         // Of an access that was made twice (LoopEntriesPass): the same is wanted there, and may be elsewhere.
         map->setArgOperand(0, llvm::ConstantInt::get(map->getArgOperand(0)->getType(), faults.size()));
-        faults.push_back(LiftedFault(faults[number]));
+        faults.push_back(faults[number]);
         number = faults.size() - 1;
       } else {
         is_taken[number] = true;

@@ -105,7 +105,7 @@ class Former {
       u64 begin = pending.front();
       pending.pop_front();
       if (nodes.contains(begin) || (begin != start && code_.regions_at(begin) >= overlap)) continue;
-      Node node = scan(begin, limit - count);
+      Node node = scan(begin, limit - count, Want::compiled);
       if (node.begin == node.end) continue;
       count += node.size();
       pending.insert(pending.end(), node.successors.begin(), node.successors.end());
@@ -124,12 +124,13 @@ class Former {
     }
   }
 
-  // One basic block, up to `limit` instructions; when it is `to_compile`, up to the first that cannot be.
-  Node scan(u64 begin, size_t limit, bool to_compile = true) {
+  // One basic block, up to `limit` instructions: all there are, or up to the first that cannot be compiled.
+  enum class Want : u8 { all, compiled };
+  Node scan(u64 begin, size_t limit, Want want) {
     Node node{begin, begin};
     u32 word;
     for (; (node.end - begin) / 4 < limit && word_at(node.end, word); node.end += 4) {
-      if (!to_compile && !aarch64::may_lead_away(word)) continue;
+      if (want == Want::all && !aarch64::may_lead_away(word)) continue;
       aarch64::Instruction instruction;
       if (!aarch64::decode(word, GuestAddr{node.end}, instruction) ||
           !stencil::library().stencils[instruction.stencil].allocated)
@@ -238,7 +239,7 @@ class Former {
     begins.insert(last);
     Nodes nodes;
     for (auto at = begins.begin(); *at != last; ++at) {
-      Node node = scan(*at, (*std::next(at) - *at) / 4, false);
+      Node node = scan(*at, (*std::next(at) - *at) / 4, Want::all);
       if (node.begin == node.end) continue;
       if (node.ends_in_jump) node.successors.clear();
       nodes.emplace(*at, std::move(node));

@@ -1,7 +1,6 @@
 #include "translator/optimizer/fused_compares.h"
 
 #include "llvm/CodeGen/MachineFunctionPass.h"
-#include "llvm/CodeGen/PseudoSourceValue.h"
 #include "llvm/CodeGen/TargetSubtargetInfo.h"
 
 namespace ferry::optimizer {
@@ -11,11 +10,6 @@ namespace {
 using llvm::MachineBasicBlock;
 using llvm::MachineInstr;
 using llvm::MachineOperand;
-
-bool is_of_stack(const MachineInstr& instruction) {
-  return instruction.hasOneMemOperand() &&
-         llvm::isa_and_nonnull<llvm::FixedStackPseudoSourceValue>((*instruction.memoperands_begin())->getPseudoValue());
-}
 
 class ComparePass : public llvm::MachineFunctionPass {
  public:
@@ -55,8 +49,8 @@ class ComparePass : public llvm::MachineFunctionPass {
   // Whether the comparison means the same behind the instruction, and the instruction before it.
   bool may_pass(const MachineInstr& compare, const MachineInstr& instruction) const {
     if (instruction.isCall() || instruction.isInlineAsm() || instruction.hasUnmodeledSideEffects()) return false;
-    if (instruction.mayStore() && compare.mayLoad() && (!is_of_stack(instruction) || is_of_stack(compare)))
-      return false;
+    if (compare.mayAlias(nullptr, instruction, false)) return false;
+    if (compare.hasOrderedMemoryRef() && instruction.hasOrderedMemoryRef()) return false;
     return llvm::none_of(compare.operands(), [&](const MachineOperand& operand) {
       if (!operand.isReg() || !operand.getReg().isPhysical()) return false;
       return instruction.modifiesRegister(operand.getReg(), registers_) ||

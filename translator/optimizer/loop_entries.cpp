@@ -1,6 +1,5 @@
 #include "translator/optimizer/loop_entries.h"
 
-#include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/Analysis/LoopInfo.h"
 #include "llvm/IR/Instructions.h"
 #include "llvm/Transforms/Utils/Cloning.h"
@@ -26,9 +25,8 @@ class Entry {
 
   // Whether anything was changed.
   bool split() {
-    if (header_.hasAddressTaken()) return false;
+    if (header_.hasAddressTaken()) return false;  // control may come to it from an indirectbr
     for (BasicBlock* from : llvm::predecessors(&header_)) {
-      if (!llvm::isa<llvm::BranchInst>(from->getTerminator())) return false;
       if (!loop_.contains(from) && !llvm::is_contained(outside_, from)) outside_.push_back(from);
     }
     if (outside_.empty() || !find_accesses()) return false;
@@ -43,25 +41,25 @@ class Entry {
  private:
   CallBrInst& last() const { return *llvm::cast<CallBrInst>(blocks_.back()->getTerminator()); }
 
-  // The accesses at the loop's beginning, as far as those whose edges depend on how it was come to.
+  // The accesses at the loop's beginning, as far as those whose edges depend on how it was come to. Nothing else leads to what follows
+  // them: all of an innermost loop is come to through its header, and their edges lead nowhere.
   bool find_accesses() {
     size_t wanted = 0, instructions = 0;
     for (BasicBlock* block = &header_; blocks_.size() < max_accesses;) {
       auto* access = llvm::dyn_cast<CallBrInst>(block->getTerminator());
       if (access == nullptr || access->getNumIndirectDests() != 1) break;
       BasicBlock *edge = access->getIndirectDest(0), *next = access->getDefaultDest();
+      if (next == &header_ || llvm::isa<PHINode>(next->front())) break;
       instructions += block->size();
       if (instructions - count_phis() > max_instructions || !is_private(*edge, *block)) break;
       blocks_.push_back(block);
       edges_.push_back(edge);
       if (depends_on_way(*edge)) wanted = blocks_.size();
-      if (next->getSinglePredecessor() != block || !loop_.contains(next) || llvm::isa<PHINode>(next->front())) break;
       block = next;
     }
     blocks_.truncate(wanted);
     edges_.truncate(wanted);
-    return wanted != 0 && last().getDefaultDest()->getSinglePredecessor() == blocks_.back() &&
-           loop_.contains(last().getDefaultDest()) && !llvm::isa<PHINode>(last().getDefaultDest()->front());
+    return wanted != 0;
   }
 
   size_t count_phis() const { return static_cast<size_t>(std::distance(header_.phis().begin(), header_.phis().end())); }

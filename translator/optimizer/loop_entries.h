@@ -3,9 +3,10 @@
 // then begins behind them: each fault edge knows, and the loop neither carries the old values nor a number that says which
 // (ColdCodePass).
 //
-//     enter:  access     loop:   access         enter:  access   ──┐
-//             ...          ↑     rest     →             access     │   loop:  rest  ◄──┘
-//                          └── again                               │    ↑     access again
+//     before:            head: accesses; rest; jump head
+//     after:   accesses; head:           rest; accesses; jump head
+//
+// Where the loop begins then, its phis stand behind accesses, and what these load comes to them from there.
 #pragma once
 #include "llvm/IR/PassManager.h"
 

@@ -17,6 +17,7 @@ struct Mapping {
 class Mappings {
  public:
   Mappings();
+  bool known() const { return !text_.empty(); }  // false where there is no /proc, or it could not be read just then
   // The one that holds the address; where there is no /proc, all of memory, as what is no file's.
   Mapping find(u64 address) const;
 

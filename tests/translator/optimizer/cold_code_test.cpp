@@ -573,6 +573,21 @@ TEST(LoopEntries, OtherLoopsStayAsTheyAre) {
   }
 }
 
+// Two accesses of one instruction share an edge; and where control comes to the header is not all to be seen.
+TEST(LoopEntries, WhatIsSharedStaysAsItIs) {
+  std::string one_edge = accesses, taken = accesses;
+  one_edge.replace(one_edge.find("[label %fault1]"), 15, "[label %fault]");
+  one_edge.erase(one_edge.find("fault1:"), one_edge.find("exit:") - one_edge.find("fault1:"));
+  taken = "@heads = constant [1 x ptr] [ptr blockaddress(@f, %head)]\n" + taken;
+  for (const std::string& text : {one_edge, taken}) {
+    Shape shape(text);
+    ASSERT_TRUE(shape.good());
+    shape.split_loop_entries();
+    EXPECT_EQ(shape.count(is_access, false), 2);
+  }
+  expect_same(one_edge, &Shape::split_loop_entries);
+}
+
 // What a condition kept from being computed is not computed anew without it.
 const std::string guarded = beginning + R"(
   %safe = icmp ne i64 %b, 0
