@@ -72,8 +72,8 @@ class Entry {
   // has loaded is carried in any case: the next is in another register until it is there.
   bool depends_on_way(const BasicBlock& edge) const {
     return llvm::any_of(header_.phis(), [&](const PHINode& phi) {
-      bool is_wanted = false;
       if (!brings_more_than_loads(phi)) return false;
+      bool is_wanted = false;
       for (const llvm::User* user : phi.users()) {
         const BasicBlock* block = llvm::cast<Instruction>(user)->getParent();
         if (!is_cold(*block)) return false;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "guest/check.h"
 #include "guest/log.h"
 #include "guest/memory.h"
 #include "tests/translator/signal_stack.h"
@@ -61,6 +62,8 @@ void Machine::place(u64 slot, u32 word) {
 
 void Machine::place_block(u64 slot, std::span<const u32> words) {
   u64 address = ORACLE_CODE + slot * ORACLE_BLOCK_SLOT;
+  if (address + ORACLE_BLOCK_SLOT > ORACLE_CODE + ORACLE_CODE_SIZE)
+    fatal("no room for so many blocks", "fewer FERRY_TEST_CASES");
   u32 all[ORACLE_BLOCK_WORDS + 1];
   for (u32& word : all) word = 0xd4200000;
   memcpy(all, words.data(), words.size_bytes());
