@@ -68,13 +68,12 @@ std::vector<Fresh> fresh_pages() {
 }
 
 void write_notes(int fd, std::vector<Fresh>& pages) {
-  optimizer::Mappings mappings;
   optimizer::Mapping mapping;
   optimizer::PageNote note{program, std::vector<u32>(optimizer::page_words), {}};
   std::ranges::sort(pages, {}, &Fresh::page);
   for (Fresh& fresh : pages) {
     u64 address = fresh.page * page_size;
-    if (address < mapping.begin || address >= mapping.end) mapping = mappings.find(address);
+    if (address < mapping.begin || address >= mapping.end) mapping = mapping_of(address);
     if (!mapping.unchanging || !copy_from_guest(note.words.data(), GuestAddr{address}, page_size)) continue;
     std::ranges::reverse(fresh.blocks);
     note.blocks = std::move(fresh.blocks);

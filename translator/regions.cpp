@@ -226,23 +226,6 @@ bool is_asked_for(u64 pc) {
   return std::ranges::any_of(tier->asked, [&](const auto& each) { return holds(each.second.request, pc); });
 }
 
-// Where the code at pc comes from. The kernel is asked anew only when something executable has changed since: it takes as long as to form
-// a small region.
-optimizer::Mapping mapping_of(u64 pc) {
-  if (tier == nullptr) return optimizer::Mappings{}.find(pc);
-  u64 changes;
-  {
-    std::lock_guard guard(lock);
-    if (tier->mappings) return tier->mappings->find(pc);
-    changes = tier->changes;
-  }
-  optimizer::Mappings now;
-  std::lock_guard guard(lock);
-  optimizer::Mapping mapping = now.find(pc);
-  if (tier->changes == changes && now.known()) tier->mappings = std::move(now);
-  return mapping;
-}
-
 void become_hot(u64 pc) {
   optimizer::Mapping mapping = mapping_of(pc);
   std::optional<Request> request;
@@ -310,6 +293,21 @@ bool note_sample(Cpu& cpu, Exit& exit) {
   }
   if (verdict == optimizer::Heat::Verdict::hot) become_hot(pc);
   return verdict == optimizer::Heat::Verdict::warm && trace(cpu, exit);
+}
+
+optimizer::Mapping mapping_of(u64 pc) {
+  if (tier == nullptr) return optimizer::Mappings{}.find(pc);
+  u64 changes;
+  {
+    std::lock_guard guard(lock);
+    if (tier->mappings) return tier->mappings->find(pc);
+    changes = tier->changes;
+  }
+  optimizer::Mappings now;
+  std::lock_guard guard(lock);
+  optimizer::Mapping mapping = now.find(pc);
+  if (tier->changes == changes && now.known()) tier->mappings = std::move(now);
+  return mapping;
 }
 
 void hand_in_heat() {

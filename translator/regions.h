@@ -8,6 +8,7 @@
 
 #include "translator/cache/generation.h"
 #include "translator/optimizer/client.h"
+#include "translator/optimizer/mapping.h"
 #include "translator/optimizer/region.h"
 #include "translator/translator.h"
 
@@ -50,6 +51,10 @@ bool may_be_stored(u64 pc, u64 key);
 // Under the lock: the code for a block that waits for its worth to be known; 0 when none waits there. When it has been visited often
 // enough, or is `hot`, a region of the store takes its place.
 u64 visit_waiting(cache::Generation& generation, u64 pc, bool hot);
+
+// Where the code at pc comes from. The kernel is asked anew only when something executable has changed since: it takes as long as to form
+// a small region. Not under the lock.
+optimizer::Mapping mapping_of(u64 pc);
 
 // ---- For pages.cpp. Under the lock.
 
