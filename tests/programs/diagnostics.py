@@ -68,6 +68,7 @@ def read_jitdump(path):
         kind, size, when = struct.unpack_from("<IIQ", data, at)
         require(kind in (0, 3) and size >= 16 and at + size <= len(data), f"{path}: a record that makes no sense at {at}")
         require(when >= previous, f"{path}: time goes back at {at}")
+        require(kind == 0 or at + size == len(data), f"{path}: it goes on where it is closed, at {at}")
         previous = when
         if kind == 0:
             owner, _, address, again, code_size, index = struct.unpack_from("<IIQQQQ", data, at + 16)

@@ -79,8 +79,10 @@ Jitdump::Jitdump(int process, const Keep& keep, Gone gone) : process_(process), 
 
 Jitdump::~Jitdump() {
   if (fd_ < 0) return;
-  RecordHeader end{Record::code_close, sizeof(RecordHeader), now()};
-  (void)!write(fd_, &end, sizeof end);
+  if (writer_ == getpid()) {
+    RecordHeader end{Record::code_close, sizeof(RecordHeader), now()};
+    (void)!write(fd_, &end, sizeof end);
+  }
   if (marker_ != nullptr) munmap(marker_, page_size);
   gone_(fd_);
   close(fd_);

@@ -1,6 +1,8 @@
 // perf's jitdump: jit-PID.dump, the code itself with names and times, from which `perf inject --jit` makes an ELF file for each piece
 // (tools/perf/Documentation/jitdump-specification.txt). perf finds the file because a page of it is mapped executable.
 #pragma once
+#include <unistd.h>
+
 #include <span>
 #include <string>
 
@@ -24,6 +26,7 @@ class Jitdump {
   void write_header();
 
   int process_;
+  int writer_ = getpid();  // a forked child has a copy of this, and its parent's file
   std::string path_;
   int fd_ = -1;
   void* marker_ = nullptr;
